@@ -1,0 +1,110 @@
+/**
+ * What a caller can ask of an engine, wherever it runs. `WorkflowOrchestrator` implements it, and every command of the CLI is
+ * written against it. Operating errors are `VaporaError`s. Each change is on disk before its promise resolves.
+ */
+import type { EventRecord } from './events.js';
+import type { ArtifactRef, Principal, RollbackTarget, WorkflowInstance } from './instance.js';
+import type { Digest, InstanceId } from './names.js';
+import type { InstancePage, InstanceQuery, Progress } from './ports.js';
+
+export interface StartRequest {
+  readonly workflow: string;
+  /** Any JSON value within the limits; default `{}`. */
+  readonly input?: unknown;
+  readonly initiator: Principal;
+  readonly labels?: Readonly<Record<string, string>>;
+  /** The instance's id and at the same time the idempotency key: the same start twice is one instance. */
+  readonly id?: string;
+}
+
+export interface StartResult {
+  readonly id: InstanceId;
+  /** False: an equal start had made it before. */
+  readonly isNew: boolean;
+}
+
+export interface DeadLetter {
+  /** `<instance>/<stage>`. */
+  readonly id: string;
+  readonly workflow_id: InstanceId;
+  readonly workflow: string;
+  readonly stage: string;
+  readonly code: string;
+  readonly message: string;
+  readonly attempts: number;
+  /** Milliseconds since the epoch. */
+  readonly at: number;
+}
+
+export interface RollbackPreview {
+  readonly target: RollbackTarget;
+  /** In the order in which they would be taken back. */
+  readonly entries: readonly {
+    readonly stage: string;
+    readonly agents: readonly string[];
+    readonly skip: string | null;
+  }[];
+}
+
+export interface InstanceArtifact extends ArtifactRef {
+  readonly stage: string;
+  readonly role: string;
+}
+
+export interface AuditReport {
+  readonly id: InstanceId;
+  readonly entries: number;
+  readonly events: number;
+  readonly head: Digest;
+  /** The first bad entry; null: the chain is whole. */
+  readonly broken: { readonly revision: number; readonly reason: string } | null;
+}
+
+/** What listeners hear: committed events, and progress, which is not kept. */
+export type Notice =
+  | { readonly kind: 'event'; readonly event: EventRecord }
+  | {
+      readonly kind: 'progress';
+      readonly workflow_id: InstanceId;
+      readonly stage: string;
+      readonly role: string;
+      readonly progress: Progress;
+    };
+
+export interface WorkflowApi {
+  /** Throws `workflow_unknown`, `unauthorized`, `input_invalid`, `input_too_large`, `instance_exists`, `engine_overloaded`. */
+  start(request: StartRequest): Promise<StartResult>;
+  /** Throws `instance_unknown`. */
+  get(id: string): Promise<WorkflowInstance>;
+  list(query: InstanceQuery): Promise<InstancePage>;
+  /** Committed events by ascending sequence number, after `afterSeq`. Throws `instance_unknown`. */
+  history(id: string, afterSeq?: number): AsyncIterable<EventRecord>;
+  /** Throws `not_waiting`, `approval_drifted` (`digest` given and no longer what would be approved), `unauthorized`. */
+  approve(
+    id: string,
+    stage: string,
+    by: Principal,
+    more?: { comment?: string; digest?: string },
+  ): Promise<WorkflowInstance>;
+  reject(id: string, stage: string, by: Principal, reason: string): Promise<WorkflowInstance>;
+  cancel(id: string, by: Principal, more: { compensate: boolean }): Promise<WorkflowInstance>;
+  /** `to`: goes on after that stage; without: takes everything back and ends cancelled. */
+  rollback(id: string, by: Principal, to?: string): Promise<WorkflowInstance>;
+  previewRollback(id: string, to?: string): Promise<RollbackPreview>;
+  /** A blocked instance goes on from its failed stage; an ended one gets a successor that does. Answers the one that runs. */
+  retry(id: string, by: Principal): Promise<WorkflowInstance>;
+  /** Has a blocked instance's policies and agents looked at again; anything else is left as it is. */
+  resume(id: string, by: Principal): Promise<WorkflowInstance>;
+  deadLetters(): Promise<readonly DeadLetter[]>;
+  retryDeadLetter(letter: string, by: Principal): Promise<WorkflowInstance>;
+  resolveDeadLetter(letter: string, by: Principal, reason: string): Promise<WorkflowInstance>;
+  /** Artifacts of the instance in the order in which they were made. */
+  artifacts(id: string): Promise<readonly InstanceArtifact[]>;
+  /** Content of an artifact, input or log. Throws `artifact_unknown`. */
+  content(digest: string): Promise<Uint8Array>;
+  verifyAudit(id: string): Promise<AuditReport>;
+  /** Calls after each commit of any instance, in the order of commits for one instance. Returns its unsubscribe. */
+  subscribe(listener: (notice: Notice) => void): () => void;
+  /** Resolves once the instance has come to rest: ended, waiting for a person, or blocked, with nothing under way. */
+  untilRest(id: string): Promise<WorkflowInstance>;
+}

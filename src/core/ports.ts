@@ -1,0 +1,257 @@
+/**
+ * What the engine needs from the world, each with its contract. Implementations translate, they don't decide.
+ * Only the composition root names them.
+ */
+import type { Failure } from './errors.js';
+import type { Entry, WorkflowEvent } from './events.js';
+import type {
+  ArtifactRef,
+  BlobRef,
+  Decision,
+  InstanceStatus,
+  StepResult,
+  WorkflowInstance,
+} from './instance.js';
+import type { Digest, InstanceId } from './names.js';
+import type { WorkflowTemplate } from './template.js';
+
+// ---- store ---------------------------------------------------------------------------------------------------------
+
+/** An instance as the store knows it. `head` is the hash of its last entry, what the next one must follow. */
+export interface StoredInstance {
+  readonly instance: WorkflowInstance;
+  readonly head: Digest;
+}
+
+export interface Commit {
+  /** What the caller decided upon; null for an instance that must not exist yet. */
+  readonly previous: StoredInstance | null;
+  /** The state after `events`; its `revision` is one above `previous`'s, from 1. */
+  readonly next: WorkflowInstance;
+  readonly at: number;
+  /** At least one. */
+  readonly events: readonly WorkflowEvent[];
+}
+
+/** An instance without its stages: what lists show. */
+export interface InstanceSummary {
+  readonly id: InstanceId;
+  readonly template: string;
+  readonly status: InstanceStatus;
+  readonly initiator: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+  readonly endedAt: number | null;
+  readonly error: Failure | null;
+  /** Dead letters that wait for an operator. */
+  readonly deadLetters: number;
+}
+
+export interface InstanceQuery {
+  readonly status?: InstanceStatus;
+  readonly template?: string;
+  /** `key=value`; all must match. */
+  readonly labels?: readonly string[];
+  /** Only instances with open dead letters. */
+  readonly withDeadLetters?: boolean;
+  /** 1 to 1000. */
+  readonly limit: number;
+  /** Where the page before ended; opaque. */
+  readonly cursor?: string;
+}
+
+export interface InstancePage {
+  readonly items: readonly InstanceSummary[];
+  /** Give it as `cursor` for the next page; null: this was the last. */
+  readonly next: string | null;
+}
+
+/**
+ * Durable state of instances. One process owns an open store; calls may overlap freely.
+ *
+ * - `save` resolves only once the commit is on disk, with the stored instance to base the next commit on. Commits that wait at the
+ *   same time go together in one transaction; each still succeeds or fails alone. It rejects with `revision_conflict` when
+ *   `previous` is not the current state, with `instance_exists` when `previous` is null and the id is taken: then nothing was
+ *   written. Any other rejection (`store_failed`, `store_full`, `store_fenced`) is final for this handle: the store has read back
+ *   what it could, every later call fails the same way, and the owner must end the process.
+ * - Reads are never staler than the caller's own resolved writes.
+ * - `load` answers null for an instance that was never saved or is deleted.
+ * - `loadLive` yields each instance with {@link isLive} in batches, in no order, as of some moment after the call.
+ * - `delete` removes an instance that is not live, with its history; deleting what is not there is no error.
+ * - `history` yields entries by ascending revision, from `afterRevision` (exclusive) on, as stored: it does not verify them.
+ * - Templates and blobs are immutable and content-addressed: saving the same again is no error and costs no second copy. A blob
+ *   must be saved before a commit refers to it. `loadBlob` answers null for an unknown digest, and throws `store_unreadable`
+ *   where the bytes no longer match the digest.
+ * - Deliberately missing: queries over events, and any change of a saved entry.
+ */
+export interface WorkflowStore {
+  save(commit: Commit): Promise<StoredInstance>;
+  load(id: InstanceId): Promise<StoredInstance | null>;
+  loadLive(): AsyncIterable<readonly StoredInstance[]>;
+  delete(id: InstanceId): Promise<void>;
+  list(query: InstanceQuery): Promise<InstancePage>;
+  history(id: InstanceId, afterRevision?: number): AsyncIterable<Entry>;
+  saveTemplate(template: WorkflowTemplate): Promise<void>;
+  loadTemplate(hash: Digest): Promise<WorkflowTemplate | null>;
+  saveBlob(bytes: Uint8Array): Promise<Digest>;
+  loadBlob(digest: Digest): Promise<Uint8Array | null>;
+  /** Waits for what is under way, writes what was put off, lets go of the lock. Idempotent. */
+  close(): Promise<void>;
+}
+
+// ---- agents --------------------------------------------------------------------------------------------------------
+
+export interface AgentInfo {
+  readonly name: string;
+  readonly roles: readonly string[];
+  /** Attempts at once; at least 1. */
+  readonly maxConcurrent: number;
+  /** An attempt whose agent gives no sign of life for this long is lost; null: the transport itself knows whether it lives. */
+  readonly leaseMs: number | null;
+}
+
+/** Artifacts of the stages before, as an agent gets them. */
+export interface InputArtifact extends ArtifactRef {
+  readonly stage: string;
+  readonly role: string;
+}
+
+/** An order to execute one attempt. Serializable. */
+export interface TaskOrder {
+  readonly type: 'task' | 'compensation';
+  /** `<idempotency key>#<attempt>`: unique to the attempt. */
+  readonly task_id: string;
+  readonly workflow_id: InstanceId;
+  readonly workflow: string;
+  readonly stage_name: string;
+  readonly role: string;
+  readonly attempt: number;
+  readonly idempotency_key: string;
+  readonly agent: string;
+  readonly input: BlobRef;
+  readonly artifacts: readonly InputArtifact[];
+  readonly steps: readonly StepResult[];
+  readonly initiator: string;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Compensation only: why, and what the stage had made. */
+  readonly reason: string | null;
+  readonly artifacts_to_undo: readonly InputArtifact[];
+  /** When the engine gives the attempt up; milliseconds since the epoch, or null. */
+  readonly deadline_at: number | null;
+}
+
+/** An artifact as an agent hands it in. */
+export interface OutputArtifact {
+  readonly name: string;
+  readonly kind: string;
+  readonly content: Uint8Array;
+}
+
+export type TaskOutcome =
+  | {
+      readonly status: 'completed';
+      readonly artifacts: readonly OutputArtifact[];
+      /** JSON value or null. */
+      readonly output: unknown;
+      readonly log: Uint8Array | null;
+    }
+  | {
+      readonly status: 'failed';
+      readonly error: Failure;
+      readonly isRetryable: boolean;
+      readonly log: Uint8Array | null;
+    };
+
+export interface Progress {
+  readonly message: string;
+  /** 0 to 1, or null. */
+  readonly fraction: number | null;
+}
+
+/**
+ * Where an agent's words go. `step` and `blob` may reject (the store failed, the attempt is no longer current): the agent's call
+ * rejects with it. `end` is called exactly once for a dispatched order, even when the agent throws, hangs past a stop or vanishes.
+ */
+export interface TaskSink {
+  /** A sign of life. */
+  heartbeat(): void;
+  progress(progress: Progress): void;
+  /** Resolves once the step's result is on disk. */
+  step(result: StepResult): Promise<void>;
+  /** Content of an input, artifact or log by reference. */
+  blob(ref: BlobRef): Promise<Uint8Array>;
+  end(outcome: TaskOutcome): void;
+}
+
+/**
+ * Carries orders to agents and their words back.
+ * - `dispatch` starts the attempt and returns at once; it never throws: what goes wrong is an outcome.
+ * - `stop` asks an attempt to end and resolves once it certainly acts no longer (its processes are gone, its promise has settled or
+ *   its grace is over). Stopping what is not running resolves at once. The sink's `end` has been called by then.
+ * - `agents` answers those that are there now; `onChange` is called after each arrival or departure. Returns its unsubscribe.
+ * - `close` stops every attempt, then lets go.
+ */
+export interface AgentTransport {
+  agents(): readonly AgentInfo[];
+  onChange(listener: () => void): () => void;
+  dispatch(order: TaskOrder, sink: TaskSink): void;
+  stop(taskId: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+// ---- authorization -------------------------------------------------------------------------------------------------
+
+export interface AuthorizationRequest {
+  /** Cedar type and id, e.g. `{ type: 'User', id: 'ann' }`; the engine is `Orchestrator::"vapora-orchestrator"`. */
+  readonly principal: {
+    readonly type: 'User' | 'Orchestrator' | 'Agent';
+    readonly id: string;
+    readonly groups: readonly string[];
+  };
+  /** Without the type: `execute-stage`, `start-workflow`, … */
+  readonly action: string;
+  readonly resource:
+    | { readonly type: 'Workflow'; readonly id: string }
+    /** `Stage::"<id>"` in `Workflow::"<workflow>"`. */
+    | { readonly type: 'Stage'; readonly id: string; readonly workflow: string }
+    | { readonly type: 'Instance'; readonly id: string; readonly workflow: string }
+    | { readonly type: 'Engine'; readonly id: string };
+  readonly context: AuthorizationContext;
+}
+
+/** What a policy may look at. Every field is always there, so that a policy can't fail for want of one. */
+export interface AuthorizationContext {
+  /** Who started the instance. */
+  readonly initiator: { readonly user: string; readonly groups: readonly string[] };
+  readonly instance: string;
+  readonly attempt: number;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly agents: readonly string[];
+  readonly approvals: readonly { readonly stage: string; readonly by: string }[];
+  readonly irreversible: boolean;
+}
+
+/**
+ * Answers synchronously and never throws: what goes wrong is a deny with its reason. `isEnforcing` is false for the allow-all one.
+ */
+export interface Authorizer {
+  readonly isEnforcing: boolean;
+  readonly policySet: Digest | null;
+  authorize(request: AuthorizationRequest): Decision;
+}
+
+// ---- time and chance -----------------------------------------------------------------------------------------------
+
+/**
+ * `now` never goes back within a process, whatever the machine's clock does; milliseconds since the epoch.
+ * `after` calls once, `delayMs` later, and returns its cancel; a pending call does not keep the process alive where `background`.
+ */
+export interface Clock {
+  now(): number;
+  after(delayMs: number, call: () => void): () => void;
+  /** 0 inclusive to 1 exclusive. */
+  random(): number;
+  /** A new unique, time-ordered id. */
+  newId(): string;
+}
