@@ -77,7 +77,7 @@ export interface InstancePage {
  *   what it could, every later call fails the same way, and the owner must end the process.
  * - Reads are never staler than the caller's own resolved writes.
  * - `load` answers null for an instance that was never saved or is deleted.
- * - `loadLive` yields each instance with {@link isLive} in batches, in no order, as of some moment after the call.
+ * - `loadActive` yields each instance with {@link isLive} in batches, in no order, as of some moment after the call.
  * - `delete` removes an instance that is not live, with its history; deleting what is not there is no error.
  * - `history` yields entries by ascending revision, from `afterRevision` (exclusive) on, as stored: it does not verify them.
  * - Templates and blobs are immutable and content-addressed: saving the same again is no error and costs no second copy. A blob
@@ -88,7 +88,7 @@ export interface InstancePage {
 export interface WorkflowStore {
   save(commit: Commit): Promise<StoredInstance>;
   load(id: InstanceId): Promise<StoredInstance | null>;
-  loadLive(): AsyncIterable<readonly StoredInstance[]>;
+  loadActive(): AsyncIterable<readonly StoredInstance[]>;
   delete(id: InstanceId): Promise<void>;
   list(query: InstanceQuery): Promise<InstancePage>;
   history(id: InstanceId, afterRevision?: number): AsyncIterable<Entry>;
