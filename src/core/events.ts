@@ -54,7 +54,7 @@ export type WorkflowEvent =
     }
   | { readonly type: 'workflow_waiting' }
   | { readonly type: 'workflow_blocked'; readonly stage: string; readonly block: StageBlock }
-  | { readonly type: 'workflow_unblocked' }
+  | { readonly type: 'workflow_resumed'; readonly deadlineAt: number | null }
   | { readonly type: 'workflow_completed' }
   | { readonly type: 'workflow_failed' }
   | { readonly type: 'workflow_cancelled' }

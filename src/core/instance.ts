@@ -23,9 +23,12 @@ export const INSTANCE_TRANSITIONS = {
 } as const satisfies Record<string, readonly string[]>;
 export type InstanceStatus = keyof typeof INSTANCE_TRANSITIONS;
 
-/** `waiting_approval` goes back to `pending` once approved: it then waits for the policy's word. A rollback or retry resets to `pending`. */
+/**
+ * `waiting_approval` goes back to `pending` once approved: it then waits for the policy's word. A rollback or retry resets to
+ * `pending`. `pending` becomes `completed` at once only where a retry carries the stage over from the instance before.
+ */
 export const STAGE_TRANSITIONS = {
-  pending: ['waiting_approval', 'running', 'failed', 'skipped'],
+  pending: ['waiting_approval', 'running', 'failed', 'skipped', 'completed'],
   waiting_approval: ['pending', 'failed', 'skipped'],
   running: ['completed', 'failed', 'pending'],
   completed: ['pending'],
@@ -34,13 +37,16 @@ export const STAGE_TRANSITIONS = {
 } as const satisfies Record<string, readonly string[]>;
 export type StageStatus = keyof typeof STAGE_TRANSITIONS;
 
-/** A task goes back to `pending` when an attempt ended without success and another one will follow. */
+/**
+ * A task goes back to `pending` when an attempt ended without success and another one will follow; it stays there when the attempt
+ * could not even be dispatched. `failed` becomes `pending` only when an operator retries a dead letter.
+ */
 export const TASK_TRANSITIONS = {
-  pending: ['dispatched', 'failed', 'cancelled'],
+  pending: ['dispatched', 'failed', 'cancelled', 'pending'],
   dispatched: ['running', 'completed', 'failed', 'cancelled', 'pending'],
   running: ['completed', 'failed', 'cancelled', 'pending'],
   completed: [],
-  failed: [],
+  failed: ['pending'],
   cancelled: [],
 } as const satisfies Record<string, readonly string[]>;
 export type TaskStatus = keyof typeof TASK_TRANSITIONS;
