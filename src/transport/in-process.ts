@@ -135,7 +135,7 @@ class Attempt implements AttemptVoice {
       });
       this.#stopping = this.#stopping.then(cancel);
     }
-    this.#abort.abort(new VaporaError('cancelled', 'the attempt was stopped'));
+    this.#abort.abort(new VaporaError('agent_lost', 'the attempt was stopped'));
     return this.#stopping;
   }
 
