@@ -1,0 +1,46 @@
+/** A decision in the making: events so far and the state that they lead to. Lives within one call of `decide`. */
+import { assert } from './errors.js';
+import type { WorkflowEvent } from './events.js';
+import { evolve } from './evolve.js';
+import type { Moment } from './inputs.js';
+import { findStage, type StageState, type WorkflowInstance } from './instance.js';
+import type { StageTemplate, WorkflowTemplate } from './template.js';
+
+export class Draft {
+  readonly events: WorkflowEvent[] = [];
+  readonly template: WorkflowTemplate;
+  readonly moment: Moment;
+  #state: WorkflowInstance;
+
+  constructor(template: WorkflowTemplate, state: WorkflowInstance, moment: Moment) {
+    this.template = template;
+    this.#state = state;
+    // a clock that jumped back while the engine was down must not make time run backwards in a history
+    this.moment = moment.now >= state.updatedAt ? moment : { ...moment, now: state.updatedAt };
+  }
+
+  get state(): WorkflowInstance {
+    return this.#state;
+  }
+
+  get now(): number {
+    return this.moment.now;
+  }
+
+  emit(event: WorkflowEvent): void {
+    this.#state = evolve(this.template, this.#state, event, { id: this.#state.id, at: this.now });
+    this.events.push(event);
+  }
+
+  stage(name: string): StageState {
+    const stage = findStage(this.#state, name);
+    assert(stage !== undefined, `the instance has a stage ${name}`);
+    return stage;
+  }
+
+  stageTemplate(name: string): StageTemplate {
+    const stage = this.template.stages.find((candidate) => candidate.name === name);
+    assert(stage !== undefined, `the template has a stage ${name}`);
+    return stage;
+  }
+}

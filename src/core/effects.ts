@@ -1,0 +1,72 @@
+/** What has to be going on while the state is this. Recovery is nothing else than starting what this says. */
+import { nextDueAt } from './deadlines.js';
+import { isReady, missingPermit } from './forward.js';
+import {
+  isInFlight,
+  isTerminal,
+  type StageAction,
+  type StageState,
+  type TaskAddress,
+  type TaskKind,
+  type TaskState,
+  type WorkflowInstance,
+} from './instance.js';
+import type { WorkflowTemplate } from './template.js';
+
+export type Effect =
+  /** The authorizer has to be asked. */
+  | { readonly type: 'authorize'; readonly stage: string; readonly action: StageAction }
+  /** An agent has to be found. */
+  | (TaskAddress & { readonly type: 'assign' })
+  /** An agent has to be at it. */
+  | (TaskAddress & { readonly type: 'execute'; readonly attempt: number; readonly agent: string })
+  /** The instance has to be looked at again at this time, in milliseconds since the epoch. */
+  | { readonly type: 'timer'; readonly at: number };
+
+export function effectsOf(template: WorkflowTemplate, instance: WorkflowInstance, now: number): Effect[] {
+  const effects: Effect[] = [];
+  const isForward = !isTerminal(instance.status) && instance.rollback === null;
+  const isHalted = instance.stages.some((stage) => stage.status === 'failed');
+  for (const [index, stage] of instance.stages.entries()) {
+    const stageTemplate = template.stages[index];
+    if (stageTemplate === undefined) continue;
+    if (isForward && !isHalted && stage.block === null && isReady(instance, stage, stageTemplate)) {
+      const action = missingPermit(stage, stageTemplate);
+      if (action !== null) effects.push({ type: 'authorize', stage: stage.name, action });
+    }
+    if (stage.status === 'running') {
+      addTasks(effects, stage, 'execute', stage.tasks, stageTemplate.maxParallel, now);
+    }
+    if (stage.compensation.status === 'running') {
+      addTasks(effects, stage, 'compensate', stage.compensation.tasks, 1, now);
+    }
+  }
+  const at = nextDueAt(instance);
+  if (at !== null) effects.push({ type: 'timer', at });
+  return effects;
+}
+
+/** In order, at most `maxParallel` at a time; a task that waits for its retry keeps its place. */
+function addTasks(
+  effects: Effect[],
+  stage: StageState,
+  kind: TaskKind,
+  tasks: readonly TaskState[],
+  maxParallel: number,
+  now: number,
+): void {
+  if (kind === 'compensate' && tasks.some((task) => task.status === 'failed')) return;
+  let free = maxParallel;
+  for (const task of tasks) {
+    if (free === 0) break;
+    const at = { stage: stage.name, role: task.role, kind };
+    if (isInFlight(task)) {
+      free -= 1;
+      effects.push({ type: 'execute', ...at, attempt: task.attempt, agent: task.agent ?? '' });
+    } else if (task.status === 'pending') {
+      free -= 1;
+      const isDue = task.retryAt === null || task.retryAt <= now;
+      if (isDue && !(kind === 'execute' && stage.block !== null)) effects.push({ type: 'assign', ...at });
+    }
+  }
+}

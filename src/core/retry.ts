@@ -1,0 +1,39 @@
+/** What a new instance takes over from the ended one that it retries. */
+import { VaporaError } from './errors.js';
+import type { WorkflowEvent } from './events.js';
+import type { WorkflowInstance } from './instance.js';
+
+/**
+ * Stages of an ended instance whose effect still stands: completed, and not taken back. Its successor takes them over and runs the
+ * rest; so a stage that was compensated runs again, and one that was not doesn't.
+ */
+export function carriedOver(ended: WorkflowInstance): WorkflowEvent[] {
+  return ended.stages
+    .filter((stage) => stage.status === 'completed' && keepsEffect(stage.compensation.status))
+    .sort((a, b) => (a.completion ?? 0) - (b.completion ?? 0))
+    .map((stage) => ({
+      type: 'stage_carried_over',
+      stage: stage.name,
+      artifacts: stage.tasks.map(({ role, artifacts, output }) => ({ role, artifacts, output })),
+    }));
+}
+
+function keepsEffect(status: WorkflowInstance['stages'][number]['compensation']['status']): boolean {
+  return status === 'none' || status === 'skipped';
+}
+
+/** Throws `not_retryable` unless the instance failed or was cancelled and has no compensation left open. */
+export function refuseUnlessRetryable(ended: WorkflowInstance): void {
+  const { id, status } = ended;
+  if (status === 'completed')
+    throw new VaporaError('not_retryable', `instance \`${id}\` is completed: there is nothing to retry`);
+  const open = ended.stages.find((stage) => ['dead_lettered', 'running'].includes(stage.compensation.status));
+  if (open === undefined) return;
+  throw new VaporaError(
+    'not_retryable',
+    `stage \`${open.name}\` of instance \`${id}\` is not taken back yet`,
+    {
+      hint: `retry or resolve its dead letter \`${id}/${open.name}\` first`,
+    },
+  );
+}
