@@ -1,0 +1,47 @@
+/** The `store` setting: which engine keeps the state, and where. */
+import { resolve } from 'node:path';
+import { shown } from './text.js';
+
+const FILE_SCHEMES = ['rocksdb', 'surrealkv'] as const;
+const SERVER_SCHEMES = ['ws', 'wss', 'http', 'https'] as const;
+export const STORE_SCHEMES: readonly string[] = ['mem', ...FILE_SCHEMES, ...SERVER_SCHEMES];
+
+export type StoreUrl =
+  | { readonly ok: true; readonly url: string }
+  | { readonly ok: false; readonly reason: string; readonly expected: string; readonly scheme: string };
+
+/** Checks a store URL and makes file paths absolute, relative to `directory`; a `?query` stays as it is. */
+export function resolveStoreUrl(url: string, directory: string): StoreUrl {
+  const [, scheme = '', rest = ''] = /^([a-z][a-z0-9+.-]*):\/\/(.*)$/s.exec(url) ?? [];
+  const refused = (reason: string, expected: string): StoreUrl => ({ ok: false, reason, expected, scheme });
+  if (!STORE_SCHEMES.includes(scheme)) {
+    return refused(
+      scheme === '' ? 'is no URL' : `has the unknown scheme \`${shown(scheme)}\``,
+      `one of ${STORE_SCHEMES.map((known) => `\`${known}://\``).join(', ')}`,
+    );
+  }
+  if (scheme === 'mem') {
+    return rest === ''
+      ? { ok: true, url }
+      : refused('has something behind `mem://`', '`mem://`, which takes no path');
+  }
+  if (FILE_SCHEMES.some((known) => known === scheme)) {
+    const [path = '', query] = splitQuery(rest);
+    if (path === '') return refused('has no path', `\`${scheme}://PATH\``);
+    return { ok: true, url: `${scheme}://${resolve(directory, path)}${query}` };
+  }
+  if (!URL.canParse(url) || new URL(url).hostname === '') {
+    return refused('is no valid URL', `\`${scheme}://HOST:PORT\``);
+  }
+  return { ok: true, url };
+}
+
+function splitQuery(rest: string): [string, string] {
+  const at = rest.indexOf('?');
+  return at === -1 ? [rest, ''] : [rest.slice(0, at), rest.slice(at)];
+}
+
+/** The URL without user and password, fit for messages. */
+export function redactStoreUrl(url: string): string {
+  return url.replace(/\/\/[^/]*@/s, '//***@');
+}
