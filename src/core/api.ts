@@ -2,7 +2,7 @@
  * What a caller can ask of an engine, wherever it runs. `WorkflowOrchestrator` implements it, and every command of the CLI is
  * written against it. Operating errors are `VaporaError`s. Each change is on disk before its promise resolves.
  */
-import type { EventRecord } from './events.js';
+import type { Entry, EventRecord } from './events.js';
 import type { ArtifactRef, Principal, RollbackTarget, WorkflowInstance } from './instance.js';
 import type { Digest, InstanceId } from './names.js';
 import type { InstancePage, InstanceQuery, Progress } from './ports.js';
@@ -103,6 +103,8 @@ export interface WorkflowApi {
   /** Content of an artifact, input or log. Throws `artifact_unknown`. */
   content(digest: string): Promise<Uint8Array>;
   verifyAudit(id: string): Promise<AuditReport>;
+  /** The history as stored, hashes included: what `audit export` writes. Throws `instance_unknown`. */
+  entries(id: string): AsyncIterable<Entry>;
   /** Calls after each commit of any instance, in the order of commits for one instance. Returns its unsubscribe. */
   subscribe(listener: (notice: Notice) => void): () => void;
   /** Resolves once the instance has come to rest: ended, waiting for a person, or blocked, with nothing under way. */

@@ -15,8 +15,6 @@ import {
   isInFlight,
   isTerminal,
   type Principal,
-  type TaskAddress,
-  type TaskState,
   type WorkflowInstance,
 } from './instance.js';
 import type { InstanceId } from './names.js';
