@@ -79,7 +79,7 @@ function buildStore(url: string, directory: string, root: DocumentNode, report: 
     path,
     origin,
     expected: store.expected,
-    hint: store.scheme === '' ? undefined : report.meant(store.scheme, STORE_SCHEMES),
+    hint: STORE_SCHEMES.includes(store.scheme) ? undefined : report.meant(store.scheme, STORE_SCHEMES),
   });
   return url;
 }

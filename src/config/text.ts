@@ -43,8 +43,9 @@ export function nearest(text: string, candidates: Iterable<string>): string | un
   if (text.length > 128) return undefined;
   const wanted = text.toLowerCase();
   let best: string | undefined;
-  // A third of the letters may be wrong; with more, a suggestion misleads.
-  let bestDistance = Math.max(1, Math.floor(text.length / 3)) + 1;
+  // A third of the letters may be wrong, or two swapped in a short word; with more, a suggestion misleads.
+  const allowed = Math.max(text.length < 4 ? 1 : 2, Math.floor(text.length / 3));
+  let bestDistance = allowed + 1;
   for (const candidate of candidates) {
     if (Math.abs(candidate.length - wanted.length) >= bestDistance) continue;
     const found = distance(wanted, candidate.toLowerCase());
