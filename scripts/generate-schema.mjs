@@ -8,4 +8,7 @@ const { configJsonSchema } = await import(new URL('dist/config/schema.js', root)
 const file = fileURLToPath(new URL('config/workflows.schema.json', root));
 writeFileSync(file, `${JSON.stringify(configJsonSchema(), null, 2)}\n`);
 const biome = fileURLToPath(new URL('node_modules/@biomejs/biome/bin/biome', root));
-execFileSync(process.execPath, [biome, 'format', '--write', file], { cwd: fileURLToPath(root), stdio: 'inherit' });
+execFileSync(process.execPath, [biome, 'format', '--write', file], {
+  cwd: fileURLToPath(root),
+  stdio: 'inherit',
+});

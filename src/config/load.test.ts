@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -286,6 +287,12 @@ describe('loadConfig', () => {
     const error = await loadConfig(join(directory, name), {}).catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(VaporaError);
     expect(error).toMatchObject({ code, message: expect.stringContaining(message) });
+  });
+
+  it('does not wait for the writer of a named pipe', async () => {
+    const pipe = join(directory, 'pipe');
+    execFileSync('mkfifo', [pipe]);
+    await expect(loadConfig(pipe, {})).rejects.toMatchObject({ code: 'config_invalid' });
   });
 
   it('refuses text that is not UTF-8, and text that is too large', async () => {

@@ -7,10 +7,10 @@ import {
   type StageTemplate,
   type WorkflowTemplate,
 } from '../core/template.js';
-import { reportRepeated } from './agents.js';
 import { hashOf } from './canonical.js';
 import { type DocumentNode, originOf } from './document.js';
 import { orderByNeeds } from './order.js';
+import { reportRepeated } from './repeated.js';
 import type { Report } from './report.js';
 import type { StageRow, WorkflowRow } from './schema.js';
 import { type EngineSettings, toMs, toMsOrNull } from './settings.js';
