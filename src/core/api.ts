@@ -3,7 +3,7 @@
  * written against it. Operating errors are `VaporaError`s. Each change is on disk before its promise resolves.
  */
 import type { Entry, EventRecord } from './events.js';
-import type { ArtifactRef, Principal, RollbackTarget, WorkflowInstance } from './instance.js';
+import type { ArtifactRef, BlobRef, Principal, RollbackTarget, WorkflowInstance } from './instance.js';
 import type { Digest, InstanceId } from './names.js';
 import type { InstancePage, InstanceQuery, Progress } from './ports.js';
 
@@ -101,7 +101,7 @@ export interface WorkflowApi {
   /** Artifacts of the instance in the order in which they were made. */
   artifacts(id: string): Promise<readonly InstanceArtifact[]>;
   /** Content of an artifact, input or log. Throws `artifact_unknown`. */
-  content(digest: string): Promise<Uint8Array>;
+  content(ref: BlobRef): Promise<Uint8Array>;
   verifyAudit(id: string): Promise<AuditReport>;
   /** The history as stored, hashes included: what `audit export` writes. Throws `instance_unknown`. */
   entries(id: string): AsyncIterable<Entry>;

@@ -5,6 +5,8 @@ import type { RetryPolicy } from './template.js';
  * `jitter` is drawn at random, so that many instances that failed together do not come back together.
  */
 export function backoffMs(policy: RetryPolicy, failures: number, random: () => number): number {
-  const full = Math.min(policy.maxMs, policy.initialMs * policy.factor ** (failures - 1));
+  // an overflown growth times an initial delay of 0 would be no number
+  const growth = Math.min(Number.MAX_SAFE_INTEGER, policy.factor ** (failures - 1));
+  const full = Math.min(policy.maxMs, policy.initialMs * growth);
   return Math.round(full * (1 - policy.jitter * random()));
 }

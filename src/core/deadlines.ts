@@ -1,13 +1,12 @@
 /** Time as data: which deadlines an instance has, and what passing one means. */
 
 import type { Draft } from './draft.js';
-import { failure } from './errors.js';
+import { assert, failure } from './errors.js';
 import { failAttempt, failStage } from './fail-stage.js';
 import {
   isInFlight,
   isTerminal,
   type StageState,
-  type TaskKind,
   type TaskState,
   type WorkflowInstance,
 } from './instance.js';
@@ -19,35 +18,43 @@ function isForward(instance: WorkflowInstance): boolean {
   return !isTerminal(instance.status) && instance.rollback === null;
 }
 
-/** When something is due next: a deadline, or a retry whose delay ends; null: nothing. */
-export function nextDueAt(instance: WorkflowInstance): number | null {
+/** When something is due next: a deadline (also one that has passed), or a retry whose delay is not over; null: nothing. */
+export function nextDueAt(instance: WorkflowInstance, now: number): number | null {
   let due = Number.POSITIVE_INFINITY;
-  if (isForward(instance) && !isHalted(instance)) {
-    due = Math.min(due, instance.deadlineAt ?? due);
-    for (const stage of instance.stages) due = Math.min(due, forwardDueAt(stage));
+  if (isForward(instance)) {
+    const halted = isHalted(instance);
+    if (!halted) due = Math.min(due, instance.deadlineAt ?? due);
+    for (const stage of instance.stages) due = Math.min(due, forwardDueAt(stage, halted, now));
   }
   for (const stage of instance.stages) {
-    if (stage.compensation.status === 'running') due = Math.min(due, tasksDueAt(stage.compensation.tasks));
+    if (stage.compensation.status === 'running')
+      due = Math.min(due, tasksDueAt(stage.compensation.tasks, now));
   }
   return due === Number.POSITIVE_INFINITY ? null : due;
 }
 
-/** A failed stage behind a point of no return: the clock stands still until the operator decides. */
+/**
+ * A failed stage behind a point of no return: the clocks of the instance and of its approvals stand still until the operator
+ * decides. What is running goes on to its end, so its clocks go on too.
+ */
 function isHalted(instance: WorkflowInstance): boolean {
   return instance.stages.some((stage) => stage.status === 'failed');
 }
 
-function forwardDueAt(stage: StageState): number {
+function forwardDueAt(stage: StageState, halted: boolean, now: number): number {
   const never = Number.POSITIVE_INFINITY;
-  if (stage.status === 'waiting_approval') return stage.approval?.deadlineAt ?? never;
+  if (stage.status === 'waiting_approval' && !halted) return stage.approval?.deadlineAt ?? never;
   if (stage.status !== 'running') return never;
-  return Math.min(stage.deadlineAt ?? never, tasksDueAt(stage.tasks));
+  // while the stage is blocked none of its tasks is dispatched
+  return Math.min(stage.deadlineAt ?? never, stage.block === null ? tasksDueAt(stage.tasks, now) : never);
 }
 
-function tasksDueAt(tasks: readonly TaskState[]): number {
+function tasksDueAt(tasks: readonly TaskState[], now: number): number {
   let due = Number.POSITIVE_INFINITY;
   for (const task of tasks) {
-    if (task.status === 'pending') due = Math.min(due, task.retryAt ?? due);
+    // a delay that is over leaves the task waiting for an agent, not for the clock
+    if (task.status === 'pending')
+      due = Math.min(due, task.retryAt !== null && task.retryAt > now ? task.retryAt : due);
     else if (isInFlight(task)) due = Math.min(due, task.deadlineAt ?? due);
   }
   return due;
@@ -55,19 +62,31 @@ function tasksDueAt(tasks: readonly TaskState[]): number {
 
 /** Applies each deadline that has passed by `draft.now`; never one that has not. */
 export function expire(draft: Draft): void {
-  if (isForward(draft.state) && !isHalted(draft.state)) {
+  if (isForward(draft.state)) {
     const { deadlineAt } = draft.state;
-    if (deadlineAt !== null && deadlineAt <= draft.now) return expireWorkflow(draft);
-    for (const stage of draft.state.stages) expireStage(draft, stage);
+    const halted = isHalted(draft.state);
+    if (!halted && hasPassed(draft, deadlineAt)) return expireWorkflow(draft);
+    for (const stage of draft.state.stages) {
+      if (stage.status === 'running' && hasPassed(draft, stage.deadlineAt)) expireStage(draft, stage.name);
+      if (stage.status === 'waiting_approval' && !halted) expireApproval(draft, stage);
+    }
   }
   for (const stage of draft.state.stages) {
-    if (stage.compensation.status === 'running')
-      expireAttempts(draft, stage.name, 'compensate', stage.compensation.tasks);
+    if (stage.compensation.status === 'running') expireCompensation(draft, stage);
   }
 }
 
+function hasPassed(draft: Draft, at: number | null): boolean {
+  return at !== null && at <= draft.now;
+}
+
+function seconds(limitMs: number | null): string {
+  assert(limitMs !== null, 'a deadline comes from a limit');
+  return `${limitMs / 1000} s`;
+}
+
 function expireWorkflow(draft: Draft): void {
-  const cause = failure('workflow_timeout', `not done within ${(draft.template.timeoutMs ?? 0) / 1000} s`);
+  const cause = failure('workflow_timeout', `not done within ${seconds(draft.template.timeoutMs)}`);
   if (irreversiblePassed(draft.template, draft.state) === undefined) {
     return planRollback(draft, { end: 'failed' }, cause, null);
   }
@@ -78,33 +97,26 @@ function expireWorkflow(draft: Draft): void {
   for (const stage of open.length > 0 ? open : first ? [first] : []) failStage(draft, stage.name, cause);
 }
 
-function expireStage(draft: Draft, stage: StageState): void {
-  if (stage.status === 'running' && stage.deadlineAt !== null && stage.deadlineAt <= draft.now) {
-    const limit = (draft.stageTemplate(stage.name).timeoutMs ?? 0) / 1000;
-    failStage(
-      draft,
-      stage.name,
-      failure('stage_timeout', `stage \`${stage.name}\` was not done within ${limit} s`),
-    );
-    return;
-  }
-  const approvalDue = stage.status === 'waiting_approval' ? stage.approval?.deadlineAt : null;
-  if (approvalDue == null || approvalDue > draft.now) return;
-  const outcome = draft.stageTemplate(stage.name).onApprovalTimeout;
-  draft.emit({ type: 'approval_expired', stage: stage.name, outcome });
+function expireStage(draft: Draft, name: string): void {
+  const limit = seconds(draft.stageTemplate(name).timeoutMs);
+  failStage(draft, name, failure('stage_timeout', `stage \`${name}\` was not done within ${limit}`));
+}
+
+function expireApproval(draft: Draft, { name, approval }: StageState): void {
+  assert(approval !== null, 'a waiting stage has asked for an approval');
+  if (!hasPassed(draft, approval.deadlineAt)) return;
+  const outcome = draft.stageTemplate(name).onApprovalTimeout;
+  draft.emit({ type: 'approval_expired', stage: name, outcome });
   if (outcome === 'reject') {
-    failStage(
-      draft,
-      stage.name,
-      failure('approval_timeout', `nobody approved stage \`${stage.name}\` in time`),
-    );
+    failStage(draft, name, failure('approval_timeout', `nobody approved stage \`${name}\` in time`));
   }
 }
 
-function expireAttempts(draft: Draft, stage: string, kind: TaskKind, tasks: readonly TaskState[]): void {
-  for (const task of tasks) {
-    if (!isInFlight(task) || task.deadlineAt === null || task.deadlineAt > draft.now) continue;
-    const error = failure('agent_timeout', `compensation of stage \`${stage}\` was not done in time`);
-    failAttempt(draft, { stage, role: task.role, kind }, task, { error, isRetryable: true, log: null });
+function expireCompensation(draft: Draft, stage: StageState): void {
+  const message = `compensation of stage \`${stage.name}\` was not done in time`;
+  const outcome = { error: failure('agent_timeout', message), isRetryable: true, log: null };
+  for (const task of stage.compensation.tasks) {
+    if (!isInFlight(task) || !hasPassed(draft, task.deadlineAt)) continue;
+    failAttempt(draft, { stage: stage.name, role: task.role, kind: 'compensate' }, task, outcome);
   }
 }

@@ -1,11 +1,12 @@
 /** What happens, given what is. Pure: the same instance, input and moment give the same events. */
 import { expire } from './deadlines.js';
 import { Draft } from './draft.js';
+import { type Effect, effectsOf, isSameQuestion } from './effects.js';
 import { assert, failure, VaporaError } from './errors.js';
 import type { WorkflowEvent } from './events.js';
 import { applyEntry } from './evolve.js';
 import { failAttempt, failStage } from './fail-stage.js';
-import { advance, missingPermit } from './forward.js';
+import { advance } from './forward.js';
 import type { Moment, WorkflowInput } from './inputs.js';
 import {
   type BlobRef,
@@ -15,6 +16,8 @@ import {
   isInFlight,
   isTerminal,
   type Principal,
+  type TaskAddress,
+  type TaskState,
   type WorkflowInstance,
 } from './instance.js';
 import type { InstanceId } from './names.js';
@@ -89,6 +92,8 @@ function apply(draft: Draft, input: WorkflowInput): void {
       return onAssigned(draft, input);
     case 'unserved':
       return onUnserved(draft, input);
+    case 'served':
+      return onServed(draft, input.role);
     case 'started':
     case 'step':
     case 'succeeded':
@@ -104,25 +109,34 @@ function apply(draft: Draft, input: WorkflowInput): void {
 
 type InputOf<T extends WorkflowInput['type']> = Extract<WorkflowInput, { type: T }>;
 
+/** Whether the state still asks the question that the input answers. */
+function isCalledFor(draft: Draft, question: Effect): boolean {
+  const open = effectsOf(draft.template, draft.state, draft.now);
+  return open.some((effect) => isSameQuestion(effect, question));
+}
+
 function onAuthorization(draft: Draft, input: InputOf<'authorization'>): void {
-  const stage = draft.stage(input.stage);
-  // the answer to a question that is no longer open
-  if (stage.status !== 'pending' || stage.block !== null || draft.state.rollback !== null) return;
-  if (missingPermit(stage, draft.stageTemplate(input.stage)) !== input.action) return;
-  const { action, decision } = input;
-  draft.emit({ type: 'stage_authorized', stage: stage.name, action, decision });
+  const { stage, action, decision } = input;
+  if (!isCalledFor(draft, { type: 'authorize', stage, action })) return;
+  draft.emit({ type: 'stage_authorized', stage, action, decision });
   if (decision.effect === 'allow') return;
-  const message = `\`${action}\` of stage \`${stage.name}\` is denied: ${decision.reason}`;
+  const message = `\`${action}\` of stage \`${stage}\` is denied: ${decision.reason}`;
   if (draft.template.onDeny === 'compensate') {
-    failStage(draft, stage.name, failure('unauthorized', message));
+    failStage(draft, stage, failure('unauthorized', message));
   } else {
-    draft.emit({ type: 'stage_blocked', stage: stage.name, block: { code: 'denied', message } });
+    draft.emit({ type: 'stage_blocked', stage, block: { code: 'denied', message } });
   }
 }
 
+/** An agent for the task is found, or will never be, if the state still asks for one: otherwise the answer came too late. */
+function awaitingTask(draft: Draft, { stage, role, kind }: TaskAddress): TaskState | undefined {
+  const isAwaiting = isCalledFor(draft, { type: 'assign', stage, role, kind });
+  return isAwaiting ? findTask(draft.state, { stage, role, kind }) : undefined;
+}
+
 function onAssigned(draft: Draft, input: InputOf<'assigned'>): void {
-  const task = findTask(draft.state, input);
-  if (task?.status !== 'pending') return;
+  const task = awaitingTask(draft, input);
+  if (task === undefined) return;
   const { stage, role, kind, assignment } = input;
   const timeoutMs = kind === 'compensate' ? draft.stageTemplate(stage).compensationTimeoutMs : null;
   draft.emit({
@@ -139,8 +153,8 @@ function onAssigned(draft: Draft, input: InputOf<'assigned'>): void {
 
 /** Nobody will ever serve the role: forward, an operator decides; on the way back it counts as a failed try, so that the rest goes on. */
 function onUnserved(draft: Draft, input: InputOf<'unserved'>): void {
-  const task = findTask(draft.state, input);
-  if (task?.status !== 'pending') return;
+  const task = awaitingTask(draft, input);
+  if (task === undefined) return;
   const message = `no agent serves role \`${input.role}\` of stage \`${input.stage}\``;
   if (input.kind === 'compensate')
     return failAttempt(draft, input, task, {
@@ -148,12 +162,18 @@ function onUnserved(draft: Draft, input: InputOf<'unserved'>): void {
       isRetryable: true,
       log: null,
     });
-  if (draft.stage(input.stage).block !== null) return;
   draft.emit({
     type: 'stage_blocked',
     stage: input.stage,
     block: { code: 'role_unserved', message, role: input.role },
   });
+}
+
+function onServed(draft: Draft, role: string): void {
+  if (isTerminal(draft.state.status)) return;
+  for (const stage of draft.state.stages) {
+    if (stage.block?.role === role) draft.emit({ type: 'stage_unblocked', stage: stage.name });
+  }
 }
 
 function onAttempt(draft: Draft, input: InputOf<'started' | 'step' | 'succeeded' | 'failed' | 'lost'>): void {

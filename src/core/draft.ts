@@ -1,10 +1,9 @@
 /** A decision in the making: events so far and the state that they lead to. Lives within one call of `decide`. */
-import { assert } from './errors.js';
 import type { WorkflowEvent } from './events.js';
 import { evolve } from './evolve.js';
 import type { Moment } from './inputs.js';
-import { findStage, type StageState, type WorkflowInstance } from './instance.js';
-import type { StageTemplate, WorkflowTemplate } from './template.js';
+import { type StageState, stageOf, type WorkflowInstance } from './instance.js';
+import { type StageTemplate, stageTemplateOf, type WorkflowTemplate } from './template.js';
 
 export class Draft {
   readonly events: WorkflowEvent[] = [];
@@ -33,14 +32,10 @@ export class Draft {
   }
 
   stage(name: string): StageState {
-    const stage = findStage(this.#state, name);
-    assert(stage !== undefined, `the instance has a stage ${name}`);
-    return stage;
+    return stageOf(this.#state, name);
   }
 
   stageTemplate(name: string): StageTemplate {
-    const stage = this.template.stages.find((candidate) => candidate.name === name);
-    assert(stage !== undefined, `the template has a stage ${name}`);
-    return stage;
+    return stageTemplateOf(this.template, name);
   }
 }

@@ -1,5 +1,6 @@
 /** What has to be going on while the state is this. Recovery is nothing else than starting what this says. */
 import { nextDueAt } from './deadlines.js';
+import { assert } from './errors.js';
 import { isReady, missingPermit } from './forward.js';
 import {
   isInFlight,
@@ -11,7 +12,7 @@ import {
   type TaskState,
   type WorkflowInstance,
 } from './instance.js';
-import type { WorkflowTemplate } from './template.js';
+import { stageTemplateOf, type WorkflowTemplate } from './template.js';
 
 export type Effect =
   /** The authorizer has to be asked. */
@@ -27,9 +28,8 @@ export function effectsOf(template: WorkflowTemplate, instance: WorkflowInstance
   const effects: Effect[] = [];
   const isForward = !isTerminal(instance.status) && instance.rollback === null;
   const isHalted = instance.stages.some((stage) => stage.status === 'failed');
-  for (const [index, stage] of instance.stages.entries()) {
-    const stageTemplate = template.stages[index];
-    if (stageTemplate === undefined) continue;
+  for (const stage of instance.stages) {
+    const stageTemplate = stageTemplateOf(template, stage.name);
     if (isForward && !isHalted && stage.block === null && isReady(instance, stage, stageTemplate)) {
       const action = missingPermit(stage, stageTemplate);
       if (action !== null) effects.push({ type: 'authorize', stage: stage.name, action });
@@ -41,9 +41,16 @@ export function effectsOf(template: WorkflowTemplate, instance: WorkflowInstance
       addTasks(effects, stage, 'compensate', stage.compensation.tasks, 1, now);
     }
   }
-  const at = nextDueAt(instance);
+  const at = nextDueAt(instance, now);
   if (at !== null) effects.push({ type: 'timer', at });
   return effects;
+}
+
+/** Whether two effects wait for the same answer: of the authorizer on an action, or of the swarm on a task. */
+export function isSameQuestion(a: Effect, b: Effect): boolean {
+  if (a.type === 'authorize') return b.type === 'authorize' && a.stage === b.stage && a.action === b.action;
+  if (a.type !== 'assign' || b.type !== 'assign') return false;
+  return a.stage === b.stage && a.role === b.role && a.kind === b.kind;
 }
 
 /** In order, at most `maxParallel` at a time; a task that waits for its retry keeps its place. */
@@ -62,7 +69,8 @@ function addTasks(
     const at = { stage: stage.name, role: task.role, kind };
     if (isInFlight(task)) {
       free -= 1;
-      effects.push({ type: 'execute', ...at, attempt: task.attempt, agent: task.agent ?? '' });
+      assert(task.agent !== null, 'an attempt is with an agent');
+      effects.push({ type: 'execute', ...at, attempt: task.attempt, agent: task.agent });
     } else if (task.status === 'pending') {
       free -= 1;
       const isDue = task.retryAt === null || task.retryAt <= now;

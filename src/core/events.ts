@@ -169,7 +169,7 @@ export type EventRecord = {
   readonly workflow_id: InstanceId;
 } & WorkflowEvent;
 
-export function recordsOf(entry: Entry): EventRecord[] {
+export function recordsOf(entry: Pick<Entry, 'instance' | 'firstSeq' | 'at' | 'events'>): EventRecord[] {
   return entry.events.map((event, index) => ({
     seq: entry.firstSeq + index,
     at: entry.at,

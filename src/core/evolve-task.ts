@@ -50,6 +50,16 @@ export function newTask(role: string): TaskState {
   };
 }
 
+/** The task of a new run: nothing is left of the run before but its last attempt's number. */
+export function renumbered(task: TaskState): TaskState {
+  return { ...newTask(task.role), attempt: task.attempt };
+}
+
+/** The task of a stage that goes on with its run. */
+export function continued(task: TaskState): TaskState {
+  return task.status === 'completed' ? task : { ...renumbered(task), steps: task.steps };
+}
+
 export function evolveTask(stage: StageState, event: TaskEvent, at: number): StageState {
   const tasks = event.kind === 'execute' ? stage.tasks : stage.compensation.tasks;
   const index = tasks.findIndex((task) => task.role === event.role);
@@ -126,7 +136,12 @@ export function evolveCompensation(
 ): CompensationState {
   switch (event.type) {
     case 'compensation_started':
-      return { ...toCompensation(compensation, 'running'), tasks: template.compensationAgents.map(newTask) };
+      return {
+        ...toCompensation(compensation, 'running'),
+        tasks: template.compensationAgents.map(
+          (role) => compensation.tasks.find((task) => task.role === role) ?? newTask(role),
+        ),
+      };
     case 'stage_compensated':
       return { ...toCompensation(compensation, 'compensated'), endedAt: at };
     case 'compensation_dead_lettered':
@@ -148,7 +163,7 @@ function again(task: TaskState): TaskState {
   return { ...toStatus(task, 'pending'), failures: 0, endedAt: null, agent: null };
 }
 
-function toCompensation(compensation: CompensationState, to: CompensationStatus): CompensationState {
+export function toCompensation(compensation: CompensationState, to: CompensationStatus): CompensationState {
   const legal: readonly string[] = COMPENSATION_TRANSITIONS[compensation.status];
   assert(legal.includes(to), `compensation can't go from ${compensation.status} to ${to}`);
   return { ...compensation, status: to };

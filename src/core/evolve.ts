@@ -1,9 +1,15 @@
 /** The fold: the only way state changes. Total over events; an illegal transition is a programmer error. */
 import { assert } from './errors.js';
 import type { Entry, WorkflowEvent } from './events.js';
-import { evolveCompensation, evolveTask, newTask } from './evolve-task.js';
 import {
-  COMPENSATION_TRANSITIONS,
+  continued,
+  evolveCompensation,
+  evolveTask,
+  newTask,
+  renumbered,
+  toCompensation,
+} from './evolve-task.js';
+import {
   type CompensationState,
   INSTANCE_TRANSITIONS,
   type InstanceStatus,
@@ -13,7 +19,7 @@ import {
   type WorkflowInstance,
 } from './instance.js';
 import type { InstanceId } from './names.js';
-import type { StageTemplate, WorkflowTemplate } from './template.js';
+import { type StageTemplate, stageTemplateOf, type WorkflowTemplate } from './template.js';
 
 export interface EventMeta {
   readonly id: InstanceId;
@@ -21,6 +27,7 @@ export interface EventMeta {
 }
 
 type EventOf<T extends WorkflowEvent['type']> = Extract<WorkflowEvent, { type: T }>;
+type Change = Exclude<WorkflowEvent, { type: 'workflow_created' }>;
 
 export function evolve(
   template: WorkflowTemplate,
@@ -100,11 +107,10 @@ function newStage(name: string, run: number): StageState {
 function changed(
   template: WorkflowTemplate,
   instance: WorkflowInstance,
-  event: WorkflowEvent,
+  event: Change,
   at: number,
 ): WorkflowInstance {
   switch (event.type) {
-    case 'workflow_created':
     case 'workflow_started':
     case 'workflow_waiting':
     case 'workflow_blocked':
@@ -116,7 +122,7 @@ function changed(
     case 'compensation_planned':
       return planned(instance, event, at);
     case 'rollback_completed':
-      return { ...moved(instance, 'active'), rollback: null };
+      return wentOn(instance, at);
     case 'action_authorized':
     case 'late_result_ignored':
       return instance;
@@ -138,18 +144,23 @@ function changed(
     case 'dead_letter_resolved':
       return withStage(instance, event.stage, (stage) => ({
         ...stage,
-        compensation: evolveCompensation(stageOf(template, event.stage), stage.compensation, event, at),
+        compensation: evolveCompensation(
+          stageTemplateOf(template, event.stage),
+          stage.compensation,
+          event,
+          at,
+        ),
       }));
     default:
       return withStage(instance, event.stage, (stage) =>
-        evolveStage(stageOf(template, event.stage), stage, event, at),
+        evolveStage(stageTemplateOf(template, event.stage), stage, event, at),
       );
   }
 }
 
 function evolveStatus(
   instance: WorkflowInstance,
-  event: Extract<WorkflowEvent, { type: `workflow_${string}` }>,
+  event: Extract<Change, { type: `workflow_${string}` }>,
   at: number,
 ): WorkflowInstance {
   switch (event.type) {
@@ -167,8 +178,6 @@ function evolveStatus(
       return { ...moved(instance, 'failed'), endedAt: at, error: instance.rollback?.cause ?? null };
     case 'workflow_cancelled':
       return { ...moved(instance, 'cancelled'), endedAt: at, error: instance.rollback?.cause ?? null };
-    case 'workflow_created':
-      throw new Error('assertion failed: an instance is created once');
   }
 }
 
@@ -176,6 +185,14 @@ function moved(instance: WorkflowInstance, to: InstanceStatus): WorkflowInstance
   const legal: readonly string[] = INSTANCE_TRANSITIONS[instance.status];
   assert(legal.includes(to), `instance can't go from ${instance.status} to ${to}`);
   return { ...instance, status: to };
+}
+
+/** The time that a partial rollback took does not count against the instance's deadline. */
+function wentOn(instance: WorkflowInstance, at: number): WorkflowInstance {
+  assert(instance.rollback !== null, 'a rollback was planned');
+  const tookMs = at - instance.rollback.plannedAt;
+  const deadlineAt = instance.deadlineAt === null ? null : instance.deadlineAt + tookMs;
+  return { ...moved(instance, 'active'), rollback: null, deadlineAt };
 }
 
 function planned(
@@ -187,19 +204,8 @@ function planned(
   const stages = instance.stages.map((stage) => {
     const skip = skips.get(stage.name);
     if (skip === undefined) return stage;
-    const to = skip === null ? 'planned' : 'skipped';
-    const legal: readonly string[] = COMPENSATION_TRANSITIONS[stage.compensation.status];
-    assert(
-      legal.includes(to),
-      `compensation of ${stage.name} can't go from ${stage.compensation.status} to ${to}`,
-    );
-    const compensation: CompensationState = {
-      status: to,
-      tasks: [],
-      reason: skip,
-      endedAt: skip === null ? null : at,
-    };
-    return { ...stage, compensation };
+    const to = toCompensation(stage.compensation, skip === null ? 'planned' : 'skipped');
+    return { ...stage, compensation: { ...to, reason: skip, endedAt: skip === null ? null : at } };
   });
   const order = event.entries.map((entry) => entry.stage);
   const rollback = { target: event.target, cause: event.cause, plannedAt: at, order };
@@ -216,7 +222,7 @@ function completed(
   const next = withStage(instance, event.stage, (stage) => {
     const done = { ...toStatus(stage, 'completed'), endedAt: at, completion };
     if (event.type === 'stage_completed') return done;
-    const tasks = stageOf(template, event.stage).agents.map((role) => {
+    const tasks = stageTemplateOf(template, event.stage).agents.map((role) => {
       const from = event.artifacts.find((item) => item.role === role);
       return {
         ...newTask(role),
@@ -261,7 +267,7 @@ function evolveStage(template: StageTemplate, stage: StageState, event: StageEve
         ...toStatus(stage, 'running'),
         startedAt: at,
         deadlineAt: event.deadlineAt,
-        tasks: template.agents.map(newTask),
+        tasks: template.agents.map((role) => stage.tasks.find((task) => task.role === role) ?? newTask(role)),
       };
     case 'stage_blocked':
       return { ...stage, block: event.block };
@@ -272,11 +278,30 @@ function evolveStage(template: StageTemplate, stage: StageState, event: StageEve
       return { ...toStatus(stage, 'failed'), endedAt: at, error: event.error };
     case 'stage_skipped':
       return { ...toStatus(stage, 'skipped'), endedAt: at };
-    case 'stage_reset': {
-      toStatus(stage, 'pending');
-      return newStage(stage.name, stage.startedAt === null ? stage.run : stage.run + 1);
-    }
+    case 'stage_reset':
+      return reset(stage);
   }
+}
+
+/**
+ * A stage that was taken back starts a new run, that is another effect; one that was not goes on with the run it is in, so that what
+ * completed does not run again and the rest keeps its idempotency key. Attempt numbers go on either way: the late result of an
+ * attempt before the reset must not pass for one after it.
+ */
+function reset(stage: StageState): StageState {
+  const fresh = newStage(stage.name, stage.run);
+  const pending = { ...toStatus(stage, 'pending'), ...fresh };
+  if (stage.compensation.status === 'none') {
+    const { startedAt, compensation } = stage;
+    return { ...pending, startedAt, compensation, tasks: stage.tasks.map(continued) };
+  }
+  const compensation = toCompensation(stage.compensation, 'none');
+  return {
+    ...pending,
+    run: stage.run + 1,
+    tasks: stage.tasks.map(renumbered),
+    compensation: { ...compensation, tasks: compensation.tasks.map(renumbered), reason: null, endedAt: null },
+  };
 }
 
 function evolveApproval(
@@ -335,10 +360,4 @@ function withStage(
   const stage = instance.stages[index];
   assert(stage !== undefined, `the instance has a stage ${name}`);
   return { ...instance, stages: instance.stages.with(index, change(stage)) };
-}
-
-function stageOf(template: WorkflowTemplate, name: string): StageTemplate {
-  const stage = template.stages.find((candidate) => candidate.name === name);
-  assert(stage !== undefined, `the template has a stage ${name}`);
-  return stage;
 }

@@ -1,17 +1,18 @@
 /** Moves an instance forward as far as the events so far allow, without waiting for anything. */
 import { approvalDigest, isApproved } from './approval.js';
 import type { Draft } from './draft.js';
-import { failure } from './errors.js';
+import { assert } from './errors.js';
 import {
   isInFlight,
   isTerminal,
   type StageAction,
   type StageState,
+  stageOf,
   type WorkflowInstance,
 } from './instance.js';
 import { irreversiblePassed } from './passed.js';
 import { advanceRollback, planRollback } from './saga.js';
-import type { StageTemplate } from './template.js';
+import { type StageTemplate, stageTemplateOf } from './template.js';
 
 export function advance(draft: Draft): void {
   advanceRollback(draft);
@@ -31,19 +32,16 @@ export function advance(draft: Draft): void {
 }
 
 function onFailure(draft: Draft, failed: StageState): void {
+  const { error } = failed;
+  assert(error !== null, 'a stage fails with an error');
   const passed = irreversiblePassed(draft.template, draft.state);
   if (passed === undefined) {
-    planRollback(
-      draft,
-      { end: 'failed' },
-      failed.error ?? failure('stage_aborted', 'the stage failed'),
-      null,
-    );
+    planRollback(draft, { end: 'failed' }, error, null);
     advanceRollback(draft);
     return;
   }
   if (failed.block === null) {
-    const message = `stage \`${failed.name}\` failed after the point of no return \`${passed.name}\`: ${failed.error?.message ?? 'failed'}`;
+    const message = `stage \`${failed.name}\` failed after the point of no return \`${passed.name}\`: ${error.message}`;
     draft.emit({ type: 'stage_blocked', stage: failed.name, block: { code: 'point_of_no_return', message } });
   }
   completeStages(draft);
@@ -82,9 +80,7 @@ function needsApproval(draft: Draft, stage: StageState, template: StageTemplate)
 /** Pending, and everything that it needs is completed. */
 export function isReady(instance: WorkflowInstance, stage: StageState, template: StageTemplate): boolean {
   if (stage.status !== 'pending') return false;
-  return template.needs.every(
-    (name) => instance.stages.find((candidate) => candidate.name === name)?.status === 'completed',
-  );
+  return template.needs.every((name) => stageOf(instance, name).status === 'completed');
 }
 
 /** The first action that the authorizer must still allow before the stage may start; null: none. */
@@ -100,8 +96,7 @@ function settle(draft: Draft): void {
   const halted = state.stages.some((stage) => stage.status === 'failed');
   const isMoving = state.stages.some((stage) => {
     if (stage.status === 'running') return stage.block === null || stage.tasks.some(isInFlight);
-    const ready = template.stages.find((candidate) => candidate.name === stage.name);
-    return !halted && stage.block === null && ready !== undefined && isReady(state, stage, ready);
+    return !halted && stage.block === null && isReady(state, stage, stageTemplateOf(template, stage.name));
   });
   if (isMoving) return resume(draft);
   const blocked = state.stages.find((stage) => stage.block !== null);

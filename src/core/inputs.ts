@@ -41,6 +41,8 @@ export type WorkflowInput =
     }
   | (TaskAddress & { readonly type: 'assigned'; readonly assignment: Assignment })
   | (TaskAddress & { readonly type: 'unserved' })
+  /** An agent for a role that nobody served has come. */
+  | { readonly type: 'served'; readonly role: string }
   | (AttemptInput & { readonly type: 'started' })
   | (AttemptInput & { readonly type: 'step'; readonly result: StepResult })
   | (AttemptInput & {

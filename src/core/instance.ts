@@ -2,7 +2,7 @@
  * The state of one workflow instance: everything that recovery needs, nothing that can be derived.
  * Only `evolve` makes new ones. All times are milliseconds since the epoch.
  */
-import type { Failure } from './errors.js';
+import { assert, type Failure } from './errors.js';
 import type { Digest, InstanceId } from './names.js';
 
 /**
@@ -14,7 +14,7 @@ export const INSTANCE_TRANSITIONS = {
   draft: ['active'],
   active: ['waiting_approval', 'blocked', 'compensating', 'completed'],
   waiting_approval: ['active', 'blocked', 'compensating'],
-  blocked: ['active', 'waiting_approval', 'compensating'],
+  blocked: ['active', 'compensating'],
   // back to `active` or `blocked` only after a partial rollback
   compensating: ['failed', 'cancelled', 'active', 'blocked'],
   completed: [],
@@ -25,15 +25,16 @@ export type InstanceStatus = keyof typeof INSTANCE_TRANSITIONS;
 
 /**
  * `waiting_approval` goes back to `pending` once approved: it then waits for the policy's word. A rollback or retry resets to
- * `pending`. `pending` becomes `completed` at once only where a retry carries the stage over from the instance before.
+ * `pending`, also a stage that waits to run again and is taken back first for what it did before. `pending` becomes `completed` at
+ * once only where a retry carries the stage over from the instance before.
  */
 export const STAGE_TRANSITIONS = {
-  pending: ['waiting_approval', 'running', 'failed', 'skipped', 'completed'],
+  pending: ['waiting_approval', 'running', 'failed', 'skipped', 'completed', 'pending'],
   waiting_approval: ['pending', 'failed', 'skipped'],
-  running: ['completed', 'failed', 'pending'],
+  running: ['completed', 'failed'],
   completed: ['pending'],
   failed: ['pending'],
-  skipped: ['pending'],
+  skipped: [],
 } as const satisfies Record<string, readonly string[]>;
 export type StageStatus = keyof typeof STAGE_TRANSITIONS;
 
@@ -163,7 +164,7 @@ export interface CompensationState {
 export interface StageState {
   readonly name: string;
   readonly status: StageStatus;
-  /** Counts executions: 1, and one more each time the stage is reset to run again. */
+  /** 1, and one more each time the stage is reset after it was taken back. */
   readonly run: number;
   readonly approval: Approval | null;
   /** Permits of this run, by action. */
@@ -234,6 +235,18 @@ export function findStage(instance: WorkflowInstance, name: string): StageState 
   return instance.stages.find((stage) => stage.name === name);
 }
 
+/** The stage, where the caller knows that there is one. */
+export function stageOf(instance: WorkflowInstance, name: string): StageState {
+  const stage = findStage(instance, name);
+  assert(stage !== undefined, `the instance has a stage ${name}`);
+  return stage;
+}
+
+/** Position in the order of completion, from 1; 0: not completed. */
+export function completionOf(stage: StageState): number {
+  return stage.completion ?? 0;
+}
+
 export function findTask(instance: WorkflowInstance, at: TaskAddress): TaskState | undefined {
   const stage = findStage(instance, at.stage);
   const tasks = at.kind === 'execute' ? stage?.tasks : stage?.compensation.tasks;
@@ -262,10 +275,11 @@ export function deadLettersOf(instance: WorkflowInstance): readonly StageState[]
 
 /**
  * Stable across attempts, engines and restarts: `<instance>/<stage>/<role>/<kind>`; from a stage's second run on, `/<run>` follows,
- * because running a stage anew after it was taken back is another effect.
+ * because running a stage anew after it was taken back is another effect. An operator's retry of a stage that was not taken back
+ * is the same run.
  */
 export function idempotencyKey(instance: WorkflowInstance, at: TaskAddress): string {
-  const run = findStage(instance, at.stage)?.run ?? 1;
+  const { run } = stageOf(instance, at.stage);
   const base = `${instance.id}/${at.stage}/${at.role}/${at.kind}`;
   return run > 1 ? `${base}/${run}` : base;
 }

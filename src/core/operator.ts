@@ -5,8 +5,8 @@ import { failure, VaporaError } from './errors.js';
 import { failStage } from './fail-stage.js';
 import { WISH_ACTIONS, type WishInput } from './inputs.js';
 import { findStage, isTerminal, type RollbackTarget, type StageState } from './instance.js';
-import { irreversiblePassed } from './passed.js';
-import { planRollback } from './saga.js';
+import { passedStages } from './passed.js';
+import { floorOf, planRollback } from './saga.js';
 
 type WishOf<T extends WishInput['type']> = Extract<WishInput, { type: T }>;
 
@@ -120,8 +120,7 @@ function rollback(draft: Draft, wish: WishOf<'rollback'>): void {
   notEnded(draft, 'rolled back');
   notRollingBack(draft, 'rolled back');
   const target = rollbackTarget(draft, wish.to);
-  const floor = target.end === 'resume' ? (stageNamed(draft, target.to).completion ?? 0) : 0;
-  refusePassed(draft, floor, 'roll back to that stage or a later one');
+  refusePassed(draft, floorOf(draft.state, target), 'roll back to that stage or a later one');
   planRollback(draft, target, failure('rolled_back', `rolled back by \`${wish.by.user}\``), wish.by.user);
 }
 
@@ -140,10 +139,11 @@ function rollbackTarget(draft: Draft, to: string | null): RollbackTarget {
 
 /** An irreversible stage that completed at or before `floor` stays; any other that was dispatched forbids going back. */
 function refusePassed(draft: Draft, floor: number, hint: string): void {
-  const passed = irreversiblePassed(draft.template, draft.state);
+  const passed = passedStages(draft.template, draft.state).find((stage) => {
+    const { completion } = draft.stage(stage.name);
+    return completion === null || completion > floor;
+  });
   if (passed === undefined) return;
-  const completion = stageNamed(draft, passed.name).completion;
-  if (completion !== null && completion <= floor) return;
   const message = `stage \`${passed.name}\` is irreversible and was dispatched: instance \`${draft.state.id}\` only goes forward or stops`;
   throw new VaporaError('point_of_no_return', message, { hint });
 }

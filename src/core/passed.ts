@@ -1,14 +1,19 @@
-import type { WorkflowInstance } from './instance.js';
+import { stageOf, type WorkflowInstance } from './instance.js';
 import type { StageTemplate, WorkflowTemplate } from './template.js';
 
-/** Whether an irreversible stage has had a task dispatched: from then on its effect can't be ruled out. */
+/** The irreversible stages that have had a task dispatched: from then on their effect can't be ruled out. */
+export function passedStages(template: WorkflowTemplate, instance: WorkflowInstance): StageTemplate[] {
+  return template.stages.filter(
+    (stage) =>
+      stage.irreversible &&
+      stageOf(instance, stage.name).tasks.some((task) => task.attempt > 0 || task.status === 'completed'),
+  );
+}
+
+/** The first of {@link passedStages}; undefined: the whole instance can still be taken back. */
 export function irreversiblePassed(
   template: WorkflowTemplate,
   instance: WorkflowInstance,
 ): StageTemplate | undefined {
-  return template.stages.find((stage) => {
-    if (!stage.irreversible) return false;
-    const state = instance.stages.find((candidate) => candidate.name === stage.name);
-    return state?.tasks.some((task) => task.attempt > 0 || task.status === 'completed') ?? false;
-  });
+  return passedStages(template, instance)[0];
 }

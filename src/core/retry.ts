@@ -1,7 +1,7 @@
 /** What a new instance takes over from the ended one that it retries. */
 import { VaporaError } from './errors.js';
 import type { WorkflowEvent } from './events.js';
-import type { WorkflowInstance } from './instance.js';
+import { completionOf, type WorkflowInstance } from './instance.js';
 
 /**
  * Stages of an ended instance whose effect still stands: completed, and not taken back. Its successor takes them over and runs the
@@ -10,7 +10,7 @@ import type { WorkflowInstance } from './instance.js';
 export function carriedOver(ended: WorkflowInstance): WorkflowEvent[] {
   return ended.stages
     .filter((stage) => stage.status === 'completed' && keepsEffect(stage.compensation.status))
-    .sort((a, b) => (a.completion ?? 0) - (b.completion ?? 0))
+    .sort((a, b) => completionOf(a) - completionOf(b))
     .map((stage) => ({
       type: 'stage_carried_over',
       stage: stage.name,

@@ -6,14 +6,15 @@ import type { Draft } from './draft.js';
 import { type Failure, failure } from './errors.js';
 import { failStage } from './fail-stage.js';
 import {
-  findStage,
-  isInFlight,
+  completionOf,
   isTerminal,
+  type RollbackPlan,
   type RollbackTarget,
   type StageState,
+  stageOf,
   type WorkflowInstance,
 } from './instance.js';
-import { ancestorsOf, type StageTemplate, type WorkflowTemplate } from './template.js';
+import { ancestorsOf, type StageTemplate, stageTemplateOf, type WorkflowTemplate } from './template.js';
 
 export interface PlanEntry {
   readonly stage: string;
@@ -30,25 +31,23 @@ export function planEntries(
   instance: WorkflowInstance,
   target: RollbackTarget,
 ): PlanEntry[] {
-  const floor = target.end === 'resume' ? (findStage(instance, target.to)?.completion ?? 0) : 0;
+  const floor = floorOf(instance, target);
   // what an earlier, incomplete rollback has dealt with stays as it is
   const open = instance.stages.filter((stage) => stage.compensation.status === 'none');
-  const withTemplate = open.flatMap((stage) => {
-    const found = template.stages.find((candidate) => candidate.name === stage.name);
-    return found === undefined ? [] : [{ stage, template: found }];
-  });
-  const broken = withTemplate
-    .filter(
-      ({ stage }) => stage.startedAt !== null && (stage.status === 'failed' || stage.status === 'running'),
-    )
-    .reverse();
-  const completed = withTemplate
-    .filter(({ stage }) => stage.status === 'completed' && (stage.completion ?? 0) > floor)
-    .sort((a, b) => (b.stage.completion ?? 0) - (a.stage.completion ?? 0));
-  return [...broken, ...completed].map((item) => ({
-    stage: item.stage.name,
-    skip: skipReason(item.stage, item.template),
+  // a stage that an operator's retry has reset is pending, yet may have had effects
+  const broken = open.filter((stage) => stage.startedAt !== null && stage.completion === null).reverse();
+  const completed = open
+    .filter((stage) => completionOf(stage) > floor)
+    .sort((a, b) => completionOf(b) - completionOf(a));
+  return [...broken, ...completed].map((stage) => ({
+    stage: stage.name,
+    skip: skipReason(stage, stageTemplateOf(template, stage.name)),
   }));
+}
+
+/** Completions up to this one stay. */
+export function floorOf(instance: WorkflowInstance, target: RollbackTarget): number {
+  return target.end === 'resume' ? completionOf(stageOf(instance, target.to)) : 0;
 }
 
 function skipReason(stage: StageState, template: StageTemplate): string | null {
@@ -93,18 +92,18 @@ export function advanceRollback(draft: Draft): void {
   for (const stage of draft.state.stages) endCompensation(draft, stage);
   if (!isTerminal(draft.state.status)) {
     for (const name of plan.order) {
-      if (mayStart(draft, name)) draft.emit({ type: 'compensation_started', stage: name });
+      if (mayStart(draft, name, plan.order)) draft.emit({ type: 'compensation_started', stage: name });
     }
-    finishRollback(draft);
+    finishRollback(draft, plan);
   }
 }
 
 function endCompensation(draft: Draft, stage: StageState): void {
   if (stage.compensation.status !== 'running') return;
   const { tasks } = stage.compensation;
-  const broken = tasks.find((task) => task.status === 'failed');
-  if (broken !== undefined && !tasks.some(isInFlight)) {
-    const error = broken.error ?? failure('task_failed', 'the compensation failed');
+  // one task at a time: where one has failed for good, none is in flight
+  const error = tasks.find((task) => task.status === 'failed')?.error;
+  if (error) {
     draft.emit({ type: 'compensation_dead_lettered', stage: stage.name, error });
   } else if (tasks.every((task) => task.status === 'completed')) {
     draft.emit({ type: 'stage_compensated', stage: stage.name });
@@ -112,10 +111,9 @@ function endCompensation(draft: Draft, stage: StageState): void {
 }
 
 /** One at a time in plan order; with more parallelism, as soon as every stage that builds upon it is settled. */
-function mayStart(draft: Draft, name: string): boolean {
-  const { state, template } = draft;
+function mayStart(draft: Draft, name: string, order: readonly string[]): boolean {
+  const { template } = draft;
   if (draft.stage(name).compensation.status !== 'planned') return false;
-  const order = state.rollback?.order ?? [];
   const unsettled = order.filter((other) => !isSettled(draft.stage(other)));
   if (template.sagaParallelism === 1) return unsettled[0] === name;
   const running = unsettled.filter((other) => draft.stage(other).compensation.status === 'running').length;
@@ -128,9 +126,8 @@ function isSettled(stage: StageState): boolean {
   return status !== 'planned' && status !== 'running';
 }
 
-function finishRollback(draft: Draft): void {
-  const plan = draft.state.rollback;
-  if (plan === null || !draft.state.stages.every(isSettled)) return;
+function finishRollback(draft: Draft, plan: RollbackPlan): void {
+  if (!draft.state.stages.every(isSettled)) return;
   if (plan.target.end !== 'resume') {
     draft.emit({ type: plan.target.end === 'failed' ? 'workflow_failed' : 'workflow_cancelled' });
     return;
@@ -142,17 +139,14 @@ function finishRollback(draft: Draft): void {
   draft.emit({ type: 'workflow_blocked', stage: letter, block: { code: 'rollback_incomplete', message } });
 }
 
-/** After a partial rollback: whatever was taken back, failed or waits is to run anew. */
+/** After a partial rollback: whatever was taken back, failed or waits is to run anew, and what was denied is asked again. */
 function goOn(draft: Draft, to: string, order: readonly string[]): void {
-  for (const stage of draft.state.stages) {
-    const isStale =
-      order.includes(stage.name) || stage.status === 'failed' || stage.status === 'waiting_approval';
-    if (isStale || stage.block !== null) resetStage(draft, stage);
+  for (const { name, status, block } of draft.state.stages) {
+    if (order.includes(name) || status === 'failed' || status === 'waiting_approval') {
+      draft.emit({ type: 'stage_reset', stage: name });
+    } else if (block !== null) {
+      draft.emit({ type: 'stage_unblocked', stage: name });
+    }
   }
   draft.emit({ type: 'rollback_completed', to });
-}
-
-function resetStage(draft: Draft, stage: StageState): void {
-  if (stage.status === 'pending') draft.emit({ type: 'stage_unblocked', stage: stage.name });
-  else draft.emit({ type: 'stage_reset', stage: stage.name });
 }

@@ -1,4 +1,5 @@
 /** A workflow template: what `[[workflows]]` describes, validated, with every default filled in. Immutable. */
+import { assert } from './errors.js';
 import type { Digest } from './names.js';
 
 export interface RetryPolicy {
@@ -67,15 +68,21 @@ export const DEFAULT_RETRY: RetryPolicy = {
 export const DEFAULT_COMPENSATION_RETRY: RetryPolicy = { ...DEFAULT_RETRY, maxAttempts: 5 };
 export const DEFAULT_COMPENSATION_TIMEOUT_MS = 300_000;
 
+/** The stage's template, where the caller knows that there is one. */
+export function stageTemplateOf(template: WorkflowTemplate, name: string): StageTemplate {
+  const stage = template.stages.find((candidate) => candidate.name === name);
+  assert(stage !== undefined, `the template has a stage ${name}`);
+  return stage;
+}
+
 /** The stages that `name` waits for, directly or through others. */
 export function ancestorsOf(template: WorkflowTemplate, name: string): ReadonlySet<string> {
-  const byName = new Map(template.stages.map((stage) => [stage.name, stage]));
   const found = new Set<string>();
-  const queue = [...(byName.get(name)?.needs ?? [])];
+  const queue = [...stageTemplateOf(template, name).needs];
   for (let next = queue.pop(); next !== undefined; next = queue.pop()) {
     if (found.has(next)) continue;
     found.add(next);
-    queue.push(...(byName.get(next)?.needs ?? []));
+    queue.push(...stageTemplateOf(template, next).needs);
   }
   return found;
 }

@@ -1,0 +1,364 @@
+/**
+ * One instance's mailbox: inputs one at a time, and for each batch of them the same four steps: decide, evolve, commit, and only
+ * then do. Questions that change nothing in the world (the authorizer, the swarm) are answered before the commit, so that a stage's
+ * end, the permit of the next and its dispatch are one commit.
+ */
+import { decide } from '../core/decide.js';
+import { type Effect, effectsOf } from '../core/effects.js';
+import { assert, VaporaError } from '../core/errors.js';
+import { type Assignment, type Entry, recordsOf, type WorkflowEvent } from '../core/events.js';
+import { applyEntry } from '../core/evolve.js';
+import type { Moment, WorkflowInput } from '../core/inputs.js';
+import { findTask, isInFlight, isLive, type TaskAddress, type WorkflowInstance } from '../core/instance.js';
+import type { InstanceId } from '../core/names.js';
+import type { StoredInstance } from '../core/ports.js';
+import type { WorkflowTemplate } from '../core/template.js';
+import { Attempts } from './attempts.js';
+import { orderOf, taskIdOf } from './orders.js';
+import { stageRequest } from './requests.js';
+import { momentOf, type Shell } from './shell.js';
+
+interface Message {
+  /** `create`: the first events of an instance that is not stored yet. */
+  readonly input:
+    | WorkflowInput
+    | { readonly type: 'create'; readonly events: readonly WorkflowEvent[]; readonly at: number };
+  readonly resolve: ((instance: WorkflowInstance) => void) | null;
+  readonly reject: ((error: unknown) => void) | null;
+}
+
+/** State and events of one turn, not committed yet. */
+interface Turn {
+  state: WorkflowInstance | null;
+  readonly events: WorkflowEvent[];
+  readonly moment: Moment;
+}
+
+type AssignEffect = Extract<Effect, { type: 'assign' }>;
+
+export class InstanceActor {
+  readonly id: InstanceId;
+  readonly #template: WorkflowTemplate;
+  readonly #shell: Shell;
+  readonly #onIdle: (actor: InstanceActor) => void;
+  readonly #attempts: Attempts;
+  /** Task ids that wait in the swarm's queue. */
+  readonly #wanted = new Map<string, TaskAddress>();
+  #stored: StoredInstance | null;
+  #inbox: Message[] = [];
+  #isTurning = false;
+  #restWaiters: ((instance: WorkflowInstance) => void)[] = [];
+
+  constructor(
+    shell: Shell,
+    template: WorkflowTemplate,
+    id: InstanceId,
+    stored: StoredInstance | null,
+    onIdle: (actor: InstanceActor) => void,
+  ) {
+    this.#shell = shell;
+    this.#template = template;
+    this.id = id;
+    this.#stored = stored;
+    this.#onIdle = onIdle;
+    this.#attempts = new Attempts(shell, {
+      send: (input) => this.send(input),
+      ask: (input) => this.ask(input),
+      onStopped: () => this.send({ type: 'tick' }),
+    });
+    if (stored !== null) this.#wake(stored.instance);
+  }
+
+  get instance(): WorkflowInstance | null {
+    return this.#stored?.instance ?? null;
+  }
+
+  get template(): WorkflowTemplate {
+    return this.#template;
+  }
+
+  send(input: WorkflowInput): void {
+    this.#post({ input, resolve: null, reject: null });
+  }
+
+  /** Resolves with the state once the input's events are on disk; rejects where `decide` refuses it. */
+  ask(input: Message['input']): Promise<WorkflowInstance> {
+    return new Promise((resolve, reject) => this.#post({ input, resolve, reject }));
+  }
+
+  /** Resolves once nothing is under way and nothing will be without a person. */
+  untilRest(): Promise<WorkflowInstance> {
+    const { instance } = this;
+    if (instance !== null && this.#isAtRest()) return Promise.resolve(instance);
+    return new Promise((resolve) => this.#restWaiters.push(resolve));
+  }
+
+  /** The swarm found an agent for a task that had waited for one. */
+  assigned(taskId: string, assignment: Assignment): void {
+    const at = this.#wanted.get(taskId);
+    this.#wanted.delete(taskId);
+    if (at === undefined || this.#shell.isClosing) return this.#shell.swarm.release(taskId, 'neutral');
+    this.ask({ type: 'assigned', ...at, assignment }).then(
+      () => {
+        // decided otherwise meanwhile: the agent's capacity goes back
+        if (!this.#attempts.has(taskId) && !this.#isDispatched(taskId))
+          this.#shell.swarm.release(taskId, 'neutral');
+      },
+      () => this.#shell.swarm.release(taskId, 'neutral'),
+    );
+  }
+
+  /** The attempt's lease ran out. */
+  expired(taskId: string): void {
+    const found = this.#inFlight().find((task) => task.taskId === taskId);
+    if (found !== undefined)
+      this.send({ type: 'lost', ...found.at, attempt: found.attempt, reason: 'its lease ran out' });
+  }
+
+  isIdle(): boolean {
+    const isQuiet = !this.#isTurning && this.#inbox.length === 0 && this.#restWaiters.length === 0;
+    return isQuiet && this.#attempts.size === 0 && this.#wanted.size === 0;
+  }
+
+  /** Whatever was in flight is not known to this process, so it died with the one before. */
+  #wake(instance: WorkflowInstance): void {
+    for (const { at, attempt } of this.#inFlight()) {
+      this.send({ type: 'lost', ...at, attempt, reason: 'the engine was restarted' });
+    }
+    const served = new Set(this.#shell.swarm.status().flatMap((agent) => agent.roles));
+    for (const { block } of instance.stages) {
+      if (block?.role !== undefined && served.has(block.role))
+        this.send({ type: 'served', role: block.role });
+    }
+    this.send({ type: 'tick' });
+  }
+
+  #inFlight(): { taskId: string; at: TaskAddress; attempt: number }[] {
+    const { instance } = this;
+    if (instance === null) return [];
+    return instance.stages.flatMap((stage) =>
+      (['execute', 'compensate'] as const).flatMap((kind) =>
+        (kind === 'execute' ? stage.tasks : stage.compensation.tasks).filter(isInFlight).map((task) => {
+          const at = { stage: stage.name, role: task.role, kind };
+          return { taskId: taskIdOf(instance, at, task.attempt), at, attempt: task.attempt };
+        }),
+      ),
+    );
+  }
+
+  #isDispatched(taskId: string): boolean {
+    return this.#inFlight().some((task) => task.taskId === taskId);
+  }
+
+  #post(message: Message): void {
+    this.#inbox.push(message);
+    if (this.#isTurning) return;
+    this.#isTurning = true;
+    // what arrives in the same tick shares a commit
+    queueMicrotask(() => void this.#work());
+  }
+
+  async #work(): Promise<void> {
+    try {
+      while (this.#inbox.length > 0) await this.#turn(this.#inbox.splice(0));
+    } catch (error) {
+      this.#shell.fail(error);
+      return;
+    } finally {
+      this.#isTurning = false;
+    }
+    this.#settleWaiters();
+    if (this.isIdle()) this.#onIdle(this);
+  }
+
+  async #turn(messages: readonly Message[]): Promise<void> {
+    const stored = this.#stored;
+    const moment = momentOf(this.#shell.clock, stored?.instance.updatedAt ?? 0);
+    const turn: Turn = { state: stored?.instance ?? null, events: [], moment };
+    const granted: Message[] = [];
+    for (const message of messages) {
+      try {
+        this.#take(turn, message.input);
+        granted.push(message);
+      } catch (error) {
+        if (message.reject === null || !(error instanceof VaporaError)) throw error;
+        message.reject(error);
+      }
+    }
+    if (turn.state === null) return;
+    const assigned = this.#answerQuestions(turn);
+    if (turn.events.length > 0) {
+      try {
+        await this.#commit(turn);
+      } catch (error) {
+        for (const taskId of assigned) this.#shell.swarm.release(taskId, 'neutral');
+        for (const message of granted) message.reject?.(error);
+        // nothing was written, and who asked knows it; any other failure of the store is the end of the process
+        if (error instanceof VaporaError && error.code === 'instance_exists') return;
+        throw error;
+      }
+    }
+    this.#reconcile(moment.now);
+    for (const message of granted) message.resolve?.(this.#current());
+  }
+
+  #current(): WorkflowInstance {
+    const { instance } = this;
+    assert(instance !== null, 'the instance exists');
+    return instance;
+  }
+
+  #take(turn: Turn, input: Message['input']): void {
+    if (input.type === 'create') {
+      assert(turn.state === null, 'an instance is created once');
+      this.#append(turn, input.events);
+    } else if (turn.state !== null) {
+      this.#append(turn, decide(this.#template, turn.state, input, turn.moment));
+    }
+  }
+
+  #append(turn: Turn, events: readonly WorkflowEvent[]): void {
+    if (events.length === 0) return;
+    const { state } = turn;
+    turn.events.push(...events);
+    const firstSeq = (state?.seq ?? 0) + 1;
+    const revision = (this.#stored?.instance.revision ?? 0) + 1;
+    turn.state = applyEntry(this.#template, state, {
+      instance: this.id,
+      revision,
+      firstSeq,
+      at: turn.moment.now,
+      events,
+    });
+  }
+
+  /** Asks the authorizer and the swarm whatever the state wants to know, until it wants to know nothing more. */
+  #answerQuestions(turn: Turn): string[] {
+    const assigned: string[] = [];
+    if (this.#shell.isClosing) return assigned;
+    for (let isOpen = true; isOpen; ) {
+      isOpen = false;
+      assert(turn.state !== null, 'the instance exists');
+      for (const effect of effectsOf(this.#template, turn.state, turn.moment.now)) {
+        const input = this.#answer(turn.state, effect, assigned);
+        if (input === null) continue;
+        this.#append(turn, decide(this.#template, turn.state, input, turn.moment));
+        isOpen = true;
+        // later effects of this list may no longer be called for
+        break;
+      }
+    }
+    return assigned;
+  }
+
+  #answer(state: WorkflowInstance, effect: Effect, assigned: string[]): WorkflowInput | null {
+    if (effect.type === 'authorize') {
+      const { stage, action } = effect;
+      const decision = this.#shell.authorizer.authorize(stageRequest(this.#template, state, stage, action));
+      if (decision.effect === 'deny') {
+        this.#shell.log.warn({ instance: this.id, stage, action, reason: decision.reason }, 'denied');
+      }
+      return { type: 'authorization', stage, action, decision };
+    }
+    return effect.type === 'assign' ? this.#seekAgent(state, effect, assigned) : null;
+  }
+
+  #seekAgent(state: WorkflowInstance, effect: AssignEffect, assigned: string[]): WorkflowInput | null {
+    const { stage, role, kind } = effect;
+    const at = { stage, role, kind };
+    const taskId = taskIdOf(state, at, (findTask(state, at)?.attempt ?? 0) + 1);
+    // either waiting in the swarm's queue, or its agent's word is already in the inbox
+    if (this.#wanted.has(taskId) || this.#inbox.some((message) => isAssignmentOf(message, at))) return null;
+    const answer = this.#shell.swarm.request({ key: taskId, instance: this.id, role });
+    if (answer.kind === 'queued') {
+      this.#wanted.set(taskId, at);
+      return null;
+    }
+    if (answer.kind === 'unserved') return { type: 'unserved', ...at };
+    assigned.push(taskId);
+    return { type: 'assigned', ...at, assignment: answer.assignment };
+  }
+
+  async #commit(turn: Turn): Promise<void> {
+    const previous = this.#stored;
+    const next = turn.state;
+    assert(next !== null, 'there is something to commit');
+    const at = turn.moment.now;
+    this.#stored = await this.#shell.store.save({ previous, next, at, events: turn.events });
+    this.#announce(previous?.instance ?? null, next, at, turn.events);
+  }
+
+  #announce(
+    previous: WorkflowInstance | null,
+    next: WorkflowInstance,
+    at: number,
+    events: readonly WorkflowEvent[],
+  ): void {
+    const { log } = this.#shell;
+    if (previous?.status !== next.status) {
+      log.info(
+        { instance: next.id, workflow: next.templateName, from: previous?.status ?? null, to: next.status },
+        'workflow',
+      );
+    }
+    if (!this.#shell.hasListeners) return;
+    const entry: Pick<Entry, 'firstSeq' | 'at' | 'instance' | 'events'> = {
+      firstSeq: (previous?.seq ?? 0) + 1,
+      at,
+      instance: next.id,
+      events,
+    };
+    for (const event of recordsOf(entry)) this.#shell.publish({ kind: 'event', event });
+  }
+
+  /** Starts what the committed state calls for and is not going on yet; stops what it no longer calls for. */
+  #reconcile(now: number): void {
+    const state = this.#current();
+    const effects = effectsOf(this.#template, state, now);
+    const executes = new Map<string, TaskAddress>();
+    const assigns = new Set<string>();
+    let dueAt: number | null = null;
+    for (const effect of effects) {
+      if (effect.type === 'timer') dueAt = effect.at;
+      if (effect.type !== 'execute' && effect.type !== 'assign') continue;
+      const at = { stage: effect.stage, role: effect.role, kind: effect.kind };
+      if (effect.type === 'execute') executes.set(taskIdOf(state, at, effect.attempt), at);
+      else assigns.add(taskIdOf(state, at, (findTask(state, at)?.attempt ?? 0) + 1));
+    }
+    for (const taskId of [...this.#attempts.taskIds()])
+      if (!executes.has(taskId)) this.#attempts.stop(taskId);
+    for (const taskId of [...this.#wanted.keys()]) {
+      if (assigns.has(taskId)) continue;
+      this.#wanted.delete(taskId);
+      this.#shell.swarm.withdraw(taskId);
+    }
+    this.#shell.timers.set(this.id, isLive(state) ? dueAt : null);
+    if (this.#attempts.isStopping || this.#shell.isClosing) return;
+    for (const [taskId, at] of executes) {
+      if (!this.#attempts.has(taskId)) this.#attempts.start(orderOf(this.#template, state, at), at);
+    }
+  }
+
+  #isAtRest(): boolean {
+    const { instance } = this;
+    if (instance === null || this.#isTurning || this.#attempts.size > 0) return false;
+    if (!isLive(instance)) return true;
+    const waits = instance.status === 'waiting_approval' || instance.status === 'blocked';
+    return waits && !instance.stages.some((stage) => stage.compensation.status === 'running');
+  }
+
+  #settleWaiters(): void {
+    const { instance } = this;
+    if (instance === null || this.#restWaiters.length === 0 || !this.#isAtRest()) return;
+    const waiters = this.#restWaiters;
+    this.#restWaiters = [];
+    for (const resolve of waiters) resolve(instance);
+  }
+}
+
+function isAssignmentOf(message: Message, at: TaskAddress): boolean {
+  const { input } = message;
+  return (
+    input.type === 'assigned' && input.stage === at.stage && input.role === at.role && input.kind === at.kind
+  );
+}

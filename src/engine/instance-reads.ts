@@ -1,0 +1,90 @@
+/** The half of the engine that only looks: nothing in here wakes an instance or changes it. */
+import type { AuditReport, DeadLetter, InstanceArtifact } from '../core/api.js';
+import { type Entry, type EventRecord, recordsOf } from '../core/events.js';
+import { type BlobRef, deadLettersOf, type WorkflowInstance } from '../core/instance.js';
+import { asInstanceId, type InstanceId } from '../core/names.js';
+import type { InstancePage, InstanceQuery, StoredInstance, WorkflowStore } from '../core/ports.js';
+import { verifyChain } from '../store/chain.js';
+import { loadBlob } from './blobs.js';
+import { deadLetterOf } from './dead-letters.js';
+import { artifactsOf } from './orders.js';
+import { unknownInstance } from './roster.js';
+
+const LETTER_PAGE = 200;
+
+export abstract class InstanceReads {
+  readonly #store: WorkflowStore;
+
+  constructor(store: WorkflowStore) {
+    this.#store = store;
+  }
+
+  /** Throws what has brought the engine down, or `engine_stopping`. */
+  protected abstract refuseIfDown(): void;
+
+  async get(id: string): Promise<WorkflowInstance> {
+    return (await this.stored(id)).instance;
+  }
+
+  list(query: InstanceQuery): Promise<InstancePage> {
+    return this.#store.list(query);
+  }
+
+  async *history(id: string, afterSeq = 0): AsyncGenerator<EventRecord> {
+    for await (const entry of this.entries(id)) {
+      if (entry.firstSeq + entry.events.length - 1 <= afterSeq) continue;
+      for (const record of recordsOf(entry)) if (record.seq > afterSeq) yield record;
+    }
+  }
+
+  async *entries(id: string): AsyncGenerator<Entry> {
+    const { instance } = await this.stored(id);
+    yield* this.#store.history(instance.id);
+  }
+
+  async deadLetters(): Promise<readonly DeadLetter[]> {
+    const letters: DeadLetter[] = [];
+    let cursor: string | undefined;
+    do {
+      const query = {
+        withDeadLetters: true,
+        limit: LETTER_PAGE,
+        ...(cursor === undefined ? {} : { cursor }),
+      };
+      const page = await this.list(query);
+      for (const { id } of page.items) {
+        const instance = await this.get(id);
+        letters.push(...deadLettersOf(instance).map((stage) => deadLetterOf(instance, stage)));
+      }
+      cursor = page.next ?? undefined;
+    } while (cursor !== undefined);
+    return letters;
+  }
+
+  async artifacts(id: string): Promise<readonly InstanceArtifact[]> {
+    return artifactsOf((await this.stored(id)).instance, () => true);
+  }
+
+  content(ref: BlobRef): Promise<Uint8Array> {
+    return loadBlob(this.#store, ref);
+  }
+
+  async verifyAudit(id: string): Promise<AuditReport> {
+    const { instance, head } = await this.stored(id);
+    const { revision } = instance;
+    const report = await verifyChain(this.#store.history(instance.id), instance.id, { revision, hash: head });
+    return { id: instance.id, head, ...report };
+  }
+
+  protected async find(id: InstanceId): Promise<StoredInstance | null> {
+    this.refuseIfDown();
+    return this.#store.load(id);
+  }
+
+  /** Throws `instance_unknown`. */
+  protected async stored(id: string): Promise<StoredInstance> {
+    const stored = await this.find(asInstanceId(id));
+    if (stored === null) throw unknownInstance(id);
+    return stored;
+  }
+}

@@ -1,0 +1,341 @@
+/** The engine: owns the instances' actors, wakes them, and answers callers. */
+import type { Logger } from 'pino';
+import type { Notice, RollbackPreview, StartRequest, StartResult, WorkflowApi } from '../core/api.js';
+import { decideCreate, denied } from '../core/decide.js';
+import { assert, VaporaError } from '../core/errors.js';
+import { WISH_ACTIONS, type WishInput } from '../core/inputs.js';
+import { isTerminal, type Principal, type WorkflowInstance } from '../core/instance.js';
+import { asInstanceId, type InstanceId } from '../core/names.js';
+import type { AgentTransport, Authorizer, Clock, StoredInstance, WorkflowStore } from '../core/ports.js';
+import { refuseUnlessRetryable } from '../core/retry.js';
+import type { WorkflowTemplate } from '../core/template.js';
+import { SwarmCoordinator } from '../swarm/coordinator.js';
+import { saveBlob } from './blobs.js';
+import { parseLetter } from './dead-letters.js';
+import { InstanceReads } from './instance-reads.js';
+import { startRequest, wishRequest } from './requests.js';
+import { Roster } from './roster.js';
+import { SagaCompensator } from './saga-compensator.js';
+import { momentOf, type Shell } from './shell.js';
+import { type CheckedStart, checkStart, type StartLimits } from './start.js';
+import { TimerQueue } from './timers.js';
+
+/** Tasks that wait for an agent before new instances are refused. */
+const MAX_QUEUED_TASKS = 50_000;
+
+export interface OrchestratorOptions {
+  readonly store: WorkflowStore;
+  readonly transport: AgentTransport;
+  readonly authorizer: Authorizer;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly templates: ReadonlyMap<string, WorkflowTemplate>;
+  /** Null: as many as the agents can take. */
+  readonly maxParallelTasks: number | null;
+  readonly limits: StartLimits;
+}
+
+type Wish = WishInput extends infer W ? (W extends WishInput ? Omit<W, 'decision'> : never) : never;
+
+export class WorkflowOrchestrator extends InstanceReads implements WorkflowApi {
+  /** Resolves, with why, when the engine can't go on: the owner ends the process. */
+  readonly failed: Promise<VaporaError>;
+  readonly swarm: SwarmCoordinator;
+  readonly saga = new SagaCompensator();
+  readonly #options: OrchestratorOptions;
+  readonly #shell: Shell;
+  readonly #timers: TimerQueue;
+  readonly #roster: Roster;
+  readonly #starting = new Map<string, Promise<StartResult>>();
+  readonly #listeners = new Set<(notice: Notice) => void>();
+  readonly #unsubscribe: () => void;
+  #failure: VaporaError | null = null;
+  #announceFailure: (error: VaporaError) => void = () => {};
+  #isClosing = false;
+
+  constructor(options: OrchestratorOptions) {
+    const { store, transport, authorizer, clock, log, maxParallelTasks } = options;
+    super(store);
+    this.#options = options;
+    this.failed = new Promise((resolve) => {
+      this.#announceFailure = resolve;
+    });
+    this.#timers = new TimerQueue(clock, (id) => this.#wakeAndSend(asInstanceId(id)));
+    this.swarm = new SwarmCoordinator({
+      clock,
+      maxParallelTasks,
+      onAssigned: (want, assignment) => {
+        const actor = this.#roster.get(want.instance);
+        if (actor === undefined) this.swarm.release(want.key, 'neutral');
+        else actor.assigned(want.key, assignment);
+      },
+      onExpired: (key) => this.#roster.get(key.slice(0, key.indexOf('/')))?.expired(key),
+    });
+    const orchestrator = this;
+    this.#shell = {
+      store,
+      transport,
+      authorizer,
+      clock,
+      swarm: this.swarm,
+      timers: this.#timers,
+      log,
+      get hasListeners() {
+        return true;
+      },
+      get isClosing() {
+        return orchestrator.#isClosing;
+      },
+      publish: (notice) => this.#publish(notice),
+      fail: (error) => this.#fail(error),
+    };
+    this.#roster = new Roster(this.#shell);
+    this.swarm.setAgents(transport.agents());
+    this.#unsubscribe = transport.onChange(() => this.#onAgents());
+  }
+
+  async start(request: StartRequest): Promise<StartResult> {
+    const checked = checkStart(request, this.#options.templates, this.#options.limits);
+    this.refuseIfDown();
+    const { template } = checked;
+    const id = asInstanceId(checked.id ?? this.#options.clock.newId());
+    const asked = startRequest(template, request.initiator, id, Object.fromEntries(checked.labels));
+    const decision = this.#options.authorizer.authorize(asked);
+    if (decision.effect === 'deny') {
+      this.#options.log.warn(
+        { workflow: template.name, by: request.initiator.user, reason: decision.reason },
+        'start denied',
+      );
+      throw denied(`start-workflow\` of \`${template.name}`, decision);
+    }
+    // equal starts at the same time are one
+    const under = this.#starting.get(id);
+    if (under !== undefined) await under.catch(() => undefined);
+    if (checked.id !== null) {
+      const existing = await this.find(id);
+      if (existing !== null) return sameStart(existing, checked);
+    }
+    if (this.swarm.queued >= MAX_QUEUED_TASKS) {
+      throw new VaporaError('engine_overloaded', `${MAX_QUEUED_TASKS} tasks wait for an agent`, {
+        hint: 'try again later',
+      });
+    }
+    const starting = this.#create(id, checked, request.initiator, decision);
+    if (checked.id === null) return starting;
+    this.#starting.set(id, starting);
+    return starting.finally(() => this.#starting.delete(id));
+  }
+
+  approve(
+    id: string,
+    stage: string,
+    by: Principal,
+    more: { comment?: string; digest?: string } = {},
+  ): Promise<WorkflowInstance> {
+    const { comment = null, digest = null } = more;
+    return this.#wish(id, { type: 'approve', stage, by, comment, digest });
+  }
+
+  reject(id: string, stage: string, by: Principal, reason: string): Promise<WorkflowInstance> {
+    return this.#wish(id, { type: 'reject', stage, by, reason });
+  }
+
+  cancel(id: string, by: Principal, more: { compensate: boolean }): Promise<WorkflowInstance> {
+    return this.#wish(id, { type: 'cancel', by, compensate: more.compensate });
+  }
+
+  rollback(id: string, by: Principal, to?: string): Promise<WorkflowInstance> {
+    return this.#wish(id, { type: 'rollback', by, to: to ?? null });
+  }
+
+  async previewRollback(id: string, to?: string): Promise<RollbackPreview> {
+    const { instance } = await this.stored(id);
+    return this.saga.preview(await this.#roster.templateOf(instance), instance, to ?? null);
+  }
+
+  async retry(id: string, by: Principal): Promise<WorkflowInstance> {
+    const { instance } = await this.stored(id);
+    if (!isTerminal(instance.status)) return this.#wish(id, { type: 'retry', by });
+    const template = await this.#roster.templateOf(instance);
+    const decision = this.#options.authorizer.authorize(
+      wishRequest(template, instance, { type: 'retry', by }),
+    );
+    if (decision.effect === 'deny') return this.#wish(id, { type: 'retry', by });
+    refuseUnlessRetryable(instance);
+    const successor = successorId(instance.id);
+    const existing = await this.find(successor);
+    if (existing !== null) return existing.instance;
+    const { input, initiator, labels } = instance;
+    const create = { id: successor, input, initiator, labels, decision, retryOf: instance };
+    return this.#begin(template, successor, create);
+  }
+
+  resume(id: string, by: Principal): Promise<WorkflowInstance> {
+    return this.#wish(id, { type: 'resume', by });
+  }
+
+  retryDeadLetter(letter: string, by: Principal): Promise<WorkflowInstance> {
+    const { id, stage } = parseLetter(letter);
+    return this.#wish(id, { type: 'retry_letter', by, stage });
+  }
+
+  resolveDeadLetter(letter: string, by: Principal, reason: string): Promise<WorkflowInstance> {
+    const { id, stage } = parseLetter(letter);
+    return this.#wish(id, { type: 'resolve_letter', by, stage, reason });
+  }
+
+  subscribe(listener: (notice: Notice) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  async untilRest(id: string): Promise<WorkflowInstance> {
+    const { instance } = await this.stored(id);
+    const actor = await this.#roster.wake(instance.id);
+    return this.#orFailure(actor.untilRest());
+  }
+
+  /** Wakes every live instance; answers how many. What was going on goes on. */
+  async recover(): Promise<number> {
+    let count = 0;
+    for await (const batch of this.#options.store.loadActive()) {
+      for (const stored of batch) {
+        if (this.#isClosing) return count;
+        await this.#roster.wake(stored.instance.id, stored);
+        count += 1;
+      }
+    }
+    return count;
+  }
+
+  /** Stops what is going on without recording it as an outcome; it is resumed by the next engine. Idempotent. */
+  async close(): Promise<void> {
+    if (this.#isClosing) return;
+    this.#isClosing = true;
+    this.#unsubscribe();
+    this.#timers.close();
+    this.swarm.close();
+    await this.#options.transport.close();
+    await this.#options.store.close();
+  }
+
+  // ---- instances ---------------------------------------------------------------------------------------------------
+
+  async #create(
+    id: InstanceId,
+    checked: CheckedStart,
+    initiator: Principal,
+    decision: Parameters<typeof decideCreate>[1]['decision'],
+  ): Promise<StartResult> {
+    const { template, labels } = checked;
+    const input = await saveBlob(this.#options.store, checked.input);
+    try {
+      await this.#begin(template, id, { id, input, initiator, labels, decision, retryOf: null });
+      return { id, isNew: true };
+    } catch (error) {
+      if (!(error instanceof VaporaError) || error.code !== 'instance_exists') throw error;
+      return sameStart(await this.stored(id), checked);
+    }
+  }
+
+  async #begin(
+    template: WorkflowTemplate,
+    id: InstanceId,
+    create: Parameters<typeof decideCreate>[1],
+  ): Promise<WorkflowInstance> {
+    await this.#roster.keepTemplate(template);
+    const moment = momentOf(this.#options.clock, 0);
+    const actor = this.#roster.add(template, id, null);
+    const events = decideCreate(template, create, moment);
+    try {
+      return await actor.ask({ type: 'create', events, at: moment.now });
+    } catch (error) {
+      this.#roster.remove(actor);
+      throw error;
+    }
+  }
+
+  #wakeAndSend(id: InstanceId): void {
+    if (this.#isClosing) return;
+    this.#roster.wake(id).then(
+      (actor) => actor.send({ type: 'tick' }),
+      (error: unknown) => this.#fail(error),
+    );
+  }
+
+  async #wish(id: string, wish: Wish): Promise<WorkflowInstance> {
+    await this.stored(id);
+    const actor = await this.#roster.wake(asInstanceId(id));
+    const { instance } = actor;
+    assert(instance !== null, 'a woken instance is stored');
+    const decision = this.#options.authorizer.authorize(wishRequest(actor.template, instance, wish));
+    const after = await this.#orFailure(actor.ask({ ...wish, decision } as WishInput));
+    if (decision.effect === 'deny') throw denied(WISH_ACTIONS[wish.type], decision);
+    return after;
+  }
+
+  // ---- surroundings ------------------------------------------------------------------------------------------------
+
+  #onAgents(): void {
+    const before = new Set(this.swarm.status().flatMap((agent) => agent.roles));
+    const agents = this.#options.transport.agents();
+    this.swarm.setAgents(agents);
+    for (const role of new Set(agents.flatMap((agent) => agent.roles))) {
+      if (before.has(role)) continue;
+      for (const actor of this.#roster) actor.send({ type: 'served', role });
+    }
+  }
+
+  #publish(notice: Notice): void {
+    if (notice.kind === 'event') this.saga.observe(notice.event);
+    for (const listener of this.#listeners) listener(notice);
+  }
+
+  protected override refuseIfDown(): void {
+    if (this.#failure !== null) throw this.#failure;
+    if (this.#isClosing) throw new VaporaError('engine_stopping', 'the engine is stopping');
+  }
+
+  /** A caller must not wait for ever for an engine that can't go on. */
+  #orFailure<T>(promise: Promise<T>): Promise<T> {
+    return Promise.race([
+      promise,
+      this.failed.then((error) => {
+        throw error;
+      }),
+    ]);
+  }
+
+  #fail(error: unknown): void {
+    if (this.#failure !== null || this.#isClosing) return;
+    const isOperating = error instanceof VaporaError;
+    this.#failure = isOperating
+      ? error
+      : new VaporaError('store_failed', 'the engine met a condition that must not be', { cause: error });
+    this.#options.log.fatal({ err: error }, 'the engine stops');
+    this.#announceFailure(this.#failure);
+  }
+}
+
+function sameStart(existing: StoredInstance, checked: CheckedStart): StartResult {
+  const { instance } = existing;
+  if (instance.templateName === checked.template.name && instance.input.digest === checked.inputDigest) {
+    return { id: instance.id, isNew: false };
+  }
+  const what =
+    instance.templateName === checked.template.name
+      ? 'another input'
+      : `workflow \`${instance.templateName}\``;
+  throw new VaporaError('instance_exists', `instance \`${instance.id}\` was started with ${what}`, {
+    hint: 'take another id; the same id is for the very same start',
+  });
+}
+
+/** Deterministic, so that retrying twice is one retry: `x` is followed by `x.2`, that by `x.3`. */
+function successorId(id: InstanceId): InstanceId {
+  const counted = /^(.*)\.(\d+)$/u.exec(id);
+  const [, base, number] = counted ?? [];
+  return asInstanceId(
+    base !== undefined && number !== undefined ? `${base}.${Number(number) + 1}` : `${id}.2`,
+  );
+}

@@ -1,0 +1,82 @@
+/** What the authorizer is asked, for the engine's own actions and for people's. */
+import type { WishInput } from '../core/inputs.js';
+import { WISH_ACTIONS } from '../core/inputs.js';
+import { findStage, type Principal, type StageAction, type WorkflowInstance } from '../core/instance.js';
+import type { AuthorizationContext, AuthorizationRequest } from '../core/ports.js';
+import type { WorkflowTemplate } from '../core/template.js';
+
+/** The principal of everything that the engine does by itself. */
+export const ORCHESTRATOR = { type: 'Orchestrator', id: 'vapora-orchestrator', groups: [] } as const;
+
+export function stageRequest(
+  template: WorkflowTemplate,
+  instance: WorkflowInstance,
+  stage: string,
+  action: StageAction,
+): AuthorizationRequest {
+  const resource = { type: 'Stage', id: stage, workflow: template.name } as const;
+  return { principal: ORCHESTRATOR, action, resource, context: contextOf(template, instance, stage) };
+}
+
+export function wishRequest(
+  template: WorkflowTemplate,
+  instance: WorkflowInstance,
+  wish: Pick<WishInput, 'type' | 'by'> & { readonly stage?: string },
+): AuthorizationRequest {
+  const { type, by } = wish;
+  const isAboutStage = type === 'approve' || type === 'reject';
+  return {
+    principal: userOf(by),
+    action: WISH_ACTIONS[type],
+    resource: isAboutStage
+      ? { type: 'Stage', id: wish.stage ?? '', workflow: template.name }
+      : { type: 'Instance', id: instance.id, workflow: template.name },
+    context: contextOf(template, instance, wish.stage),
+  };
+}
+
+export function startRequest(
+  template: WorkflowTemplate,
+  by: Principal,
+  instance: string,
+  labels: Readonly<Record<string, string>>,
+): AuthorizationRequest {
+  const context: AuthorizationContext = {
+    initiator: by,
+    instance,
+    attempt: 1,
+    labels,
+    agents: [],
+    approvals: [],
+    irreversible: false,
+  };
+  return {
+    principal: userOf(by),
+    action: 'start-workflow',
+    resource: { type: 'Workflow', id: template.name },
+    context,
+  };
+}
+
+function userOf(by: Principal): AuthorizationRequest['principal'] {
+  return { type: 'User', id: by.user, groups: by.groups };
+}
+
+function contextOf(
+  template: WorkflowTemplate,
+  instance: WorkflowInstance,
+  stage?: string,
+): AuthorizationContext {
+  const stageTemplate = template.stages.find((candidate) => candidate.name === stage);
+  return {
+    initiator: instance.initiator,
+    instance: instance.id,
+    attempt: stage === undefined ? 1 : (findStage(instance, stage)?.run ?? 1),
+    labels: Object.fromEntries(instance.labels),
+    agents: stageTemplate?.agents ?? [],
+    approvals: instance.stages.flatMap(({ name, approval }) =>
+      approval?.status === 'approved' && approval.by !== null ? [{ stage: name, by: approval.by }] : [],
+    ),
+    irreversible: stageTemplate?.irreversible ?? false,
+  };
+}

@@ -1,0 +1,78 @@
+/** The actors of the instances that are awake. An instance that nothing goes on in lives in the store alone. */
+import { assert, VaporaError } from '../core/errors.js';
+import type { WorkflowInstance } from '../core/instance.js';
+import type { Digest, InstanceId } from '../core/names.js';
+import type { StoredInstance } from '../core/ports.js';
+import type { WorkflowTemplate } from '../core/template.js';
+import { InstanceActor } from './instance-actor.js';
+import type { Shell } from './shell.js';
+
+export class Roster implements Iterable<InstanceActor> {
+  readonly #shell: Shell;
+  readonly #actors = new Map<string, InstanceActor>();
+  readonly #waking = new Map<string, Promise<InstanceActor>>();
+  readonly #templates = new Map<Digest, WorkflowTemplate>();
+
+  constructor(shell: Shell) {
+    this.#shell = shell;
+  }
+
+  [Symbol.iterator](): Iterator<InstanceActor> {
+    return [...this.#actors.values()][Symbol.iterator]();
+  }
+
+  get(id: string): InstanceActor | undefined {
+    return this.#actors.get(id);
+  }
+
+  /** The instance's actor, woken if need be; `stored` spares the look into the store. Throws `instance_unknown`. */
+  wake(id: InstanceId, stored?: StoredInstance): Promise<InstanceActor> {
+    const awake = this.#actors.get(id);
+    if (awake !== undefined) return Promise.resolve(awake);
+    const under = this.#waking.get(id);
+    if (under !== undefined) return under;
+    const waking = this.#load(id, stored ?? null).finally(() => this.#waking.delete(id));
+    this.#waking.set(id, waking);
+    return waking;
+  }
+
+  /** `stored` is null for an instance that is about to be created. */
+  add(template: WorkflowTemplate, id: InstanceId, stored: StoredInstance | null): InstanceActor {
+    const actor = new InstanceActor(this.#shell, template, id, stored, (idle) => this.remove(idle));
+    this.#actors.set(id, actor);
+    return actor;
+  }
+
+  remove(actor: InstanceActor): void {
+    if (this.#actors.get(actor.id) === actor) this.#actors.delete(actor.id);
+  }
+
+  /** Resolves once the template is on disk: an instance must never outlive what it was started with. */
+  async keepTemplate(template: WorkflowTemplate): Promise<void> {
+    if (this.#templates.has(template.hash)) return;
+    await this.#shell.store.saveTemplate(template);
+    this.#templates.set(template.hash, template);
+  }
+
+  async templateOf(instance: WorkflowInstance): Promise<WorkflowTemplate> {
+    const known = this.#templates.get(instance.templateHash);
+    if (known !== undefined) return known;
+    const template = await this.#shell.store.loadTemplate(instance.templateHash);
+    assert(template !== null, `the template of ${instance.id} was saved before it`);
+    this.#templates.set(instance.templateHash, template);
+    return template;
+  }
+
+  async #load(id: InstanceId, given: StoredInstance | null): Promise<InstanceActor> {
+    const stored = given ?? (await this.#shell.store.load(id));
+    if (stored === null) throw unknownInstance(id);
+    const template = await this.templateOf(stored.instance);
+    return this.#actors.get(id) ?? this.add(template, id, stored);
+  }
+}
+
+export function unknownInstance(id: string): VaporaError {
+  return new VaporaError('instance_unknown', `there is no instance \`${id.slice(0, 128)}\``, {
+    hint: '`vapora list` shows them',
+  });
+}

@@ -1,0 +1,218 @@
+/**
+ * The swarm coordinator: who can take a task, who is free, who waits. It holds no durable state: after a restart the orchestrator
+ * asks again for whatever its instances still want.
+ */
+import { type Candidate, chooseAgent, NEUTRAL_SUCCESS_RATE, nextSuccessRate } from '../core/assignment.js';
+import { assert } from '../core/errors.js';
+import type { Assignment } from '../core/events.js';
+import type { AgentInfo, Clock } from '../core/ports.js';
+import { FairQueue, type Want } from './queue.js';
+
+export type Answer =
+  | { readonly kind: 'assigned'; readonly assignment: Assignment }
+  /** `onAssigned` will be called. */
+  | { readonly kind: 'queued' }
+  /** No agent that is registered now serves the role. */
+  | { readonly kind: 'unserved' };
+
+/** How an attempt ended, as far as its agent's success rate is concerned. */
+export type AttemptEnd = 'success' | 'failure' | 'neutral';
+
+export interface AgentStatus {
+  readonly name: string;
+  readonly roles: readonly string[];
+  readonly capacity: number;
+  readonly inFlight: number;
+  readonly successRate: number;
+}
+
+interface Member {
+  readonly info: AgentInfo;
+  inFlight: number;
+  successRate: number;
+  lastAssigned: number;
+}
+
+interface Lease {
+  readonly member: Member;
+  readonly leaseMs: number | null;
+  expiresAt: number;
+}
+
+export interface SwarmOptions {
+  readonly clock: Clock;
+  /** Attempts in flight over all agents; null: as many as the agents can take. */
+  readonly maxParallelTasks: number | null;
+  readonly onAssigned: (want: Want, assignment: Assignment) => void;
+  /** The agent of this attempt has given no sign of life within its lease. */
+  readonly onExpired: (key: string) => void;
+}
+
+export class SwarmCoordinator {
+  readonly #options: SwarmOptions;
+  #members = new Map<string, Member>();
+  #byRole = new Map<string, Member[]>();
+  readonly #queues = new Map<string, FairQueue>();
+  readonly #waiting = new Map<string, Want>();
+  readonly #leases = new Map<string, Lease>();
+  #assignments = 0;
+  #cancelSweep: (() => void) | null = null;
+
+  constructor(options: SwarmOptions) {
+    this.#options = options;
+  }
+
+  /** Wants that no agent was free for. */
+  get queued(): number {
+    return this.#waiting.size;
+  }
+
+  get inFlight(): number {
+    return this.#leases.size;
+  }
+
+  /** Replaces the registry; agents that stay keep their figures. Whoever waited and can be served now is. */
+  setAgents(agents: readonly AgentInfo[]): void {
+    const members = new Map<string, Member>();
+    const byRole = new Map<string, Member[]>();
+    for (const info of agents) {
+      const known = this.#members.get(info.name);
+      const figures = known ?? { inFlight: 0, successRate: NEUTRAL_SUCCESS_RATE, lastAssigned: 0 };
+      // the leases point to the old object: it stays, with its new description
+      const member: Member = known ? Object.assign(known, { info }) : { info, ...figures };
+      members.set(info.name, member);
+      for (const role of info.roles) {
+        const list = byRole.get(role);
+        if (list) list.push(member);
+        else byRole.set(role, [member]);
+      }
+    }
+    this.#members = members;
+    this.#byRole = byRole;
+    this.#serve(this.#queues.keys());
+  }
+
+  status(): AgentStatus[] {
+    return [...this.#members.values()].map(({ info, inFlight, successRate }) => ({
+      name: info.name,
+      roles: info.roles,
+      capacity: info.maxConcurrent,
+      inFlight,
+      successRate,
+    }));
+  }
+
+  /** Asks for an agent. An assigned key holds its agent's capacity until `release`. */
+  request(want: Want): Answer {
+    assert(!this.#leases.has(want.key) && !this.#waiting.has(want.key), `\`${want.key}\` is asked for once`);
+    if (!this.#byRole.has(want.role)) return { kind: 'unserved' };
+    // whoever waits for this role comes first
+    const queue = this.#queues.get(want.role);
+    const assignment = queue === undefined || queue.size === 0 ? this.#assign(want) : null;
+    if (assignment !== null) return { kind: 'assigned', assignment };
+    this.#waiting.set(want.key, want);
+    if (queue === undefined) {
+      const made = new FairQueue();
+      made.push(want);
+      this.#queues.set(want.role, made);
+    } else {
+      queue.push(want);
+    }
+    return { kind: 'queued' };
+  }
+
+  /** Takes back a want that waits; one that does not wait is none of its business. */
+  withdraw(key: string): void {
+    const want = this.#waiting.get(key);
+    if (want === undefined) return;
+    this.#waiting.delete(key);
+    this.#queues.get(want.role)?.remove(want);
+  }
+
+  /** A sign of life of the attempt's agent. */
+  touch(key: string): void {
+    const lease = this.#leases.get(key);
+    if (lease?.leaseMs != null) lease.expiresAt = this.#options.clock.now() + lease.leaseMs;
+  }
+
+  /** Gives the capacity back and serves whoever waits. Releasing twice is no error: the first one counts. */
+  release(key: string, end: AttemptEnd): void {
+    const lease = this.#leases.get(key);
+    if (lease === undefined) return;
+    this.#leases.delete(key);
+    const { member } = lease;
+    member.inFlight -= 1;
+    if (end !== 'neutral') member.successRate = nextSuccessRate(member.successRate, end === 'success');
+    if (this.#waiting.size === 0) return;
+    const { maxParallelTasks } = this.#options;
+    const wasFull = maxParallelTasks !== null && this.#leases.size === maxParallelTasks - 1;
+    this.#serve(wasFull ? this.#queues.keys() : member.info.roles);
+  }
+
+  close(): void {
+    this.#cancelSweep?.();
+    this.#cancelSweep = null;
+  }
+
+  #serve(roles: Iterable<string>): void {
+    for (const role of [...roles]) {
+      const queue = this.#queues.get(role);
+      if (queue === undefined) continue;
+      while (queue.size > 0 && this.#hasRoom(role)) {
+        const want = queue.shift();
+        if (want === undefined) break;
+        const assignment = this.#assign(want);
+        assert(assignment !== null, 'there was room');
+        this.#waiting.delete(want.key);
+        this.#options.onAssigned(want, assignment);
+      }
+      if (queue.size === 0) this.#queues.delete(role);
+      else this.#queues.set(role, queue);
+    }
+  }
+
+  #hasRoom(role: string): boolean {
+    if (this.#isFull()) return false;
+    return (this.#byRole.get(role) ?? []).some((member) => member.inFlight < member.info.maxConcurrent);
+  }
+
+  #isFull(): boolean {
+    const { maxParallelTasks } = this.#options;
+    return maxParallelTasks !== null && this.#leases.size >= maxParallelTasks;
+  }
+
+  #assign(want: Want): Assignment | null {
+    if (this.#isFull()) return null;
+    const assignment = chooseAgent((this.#byRole.get(want.role) ?? []).map(candidateOf));
+    if (assignment === null) return null;
+    const member = this.#members.get(assignment.agent);
+    assert(member !== undefined, 'the chosen agent is registered');
+    member.inFlight += 1;
+    this.#assignments += 1;
+    member.lastAssigned = this.#assignments;
+    const { leaseMs } = member.info;
+    const expiresAt = leaseMs === null ? Number.POSITIVE_INFINITY : this.#options.clock.now() + leaseMs;
+    this.#leases.set(want.key, { member, leaseMs, expiresAt });
+    if (leaseMs !== null) this.#watchLeases(leaseMs);
+    return assignment;
+  }
+
+  #watchLeases(delayMs: number): void {
+    if (this.#cancelSweep !== null) return;
+    this.#cancelSweep = this.#options.clock.after(delayMs, () => {
+      this.#cancelSweep = null;
+      const now = this.#options.clock.now();
+      let next = Number.POSITIVE_INFINITY;
+      for (const [key, lease] of [...this.#leases]) {
+        if (lease.expiresAt <= now) this.#options.onExpired(key);
+        else next = Math.min(next, lease.expiresAt);
+      }
+      if (next !== Number.POSITIVE_INFINITY) this.#watchLeases(next - now);
+    });
+  }
+}
+
+function candidateOf(member: Member): Candidate {
+  const { info, inFlight, successRate, lastAssigned } = member;
+  return { name: info.name, capacity: info.maxConcurrent, inFlight, successRate, lastAssigned };
+}
