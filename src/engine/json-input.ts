@@ -71,18 +71,15 @@ function notJson(text: string, name: string, reason: string, cause: unknown): Va
   return new VaporaError('input_invalid', message, { cause });
 }
 
-/** ``Unexpected token 'h', ..."{\n  hello"... is not valid JSON``: the excerpt, which ends in the token's neighbourhood, has no offset. */
+/** ``Unexpected token 'h', ..."{\n  hello"... is not valid JSON`` says no offset: it is where that token stands, if only one does. */
 function offsetOfToken(text: string, reason: string): number | null {
   const token = /^Unexpected token '(.)'/su.exec(reason)?.[1];
-  if (token === undefined) return null;
-  const excerpt = /, (\.\.\.)?"(.*)"(\.\.\.)? is not valid JSON$/s.exec(reason)?.[2];
-  if (excerpt === undefined) return null;
+  const excerpt = /, (?:\.\.\.)?"(.*)"(?:\.\.\.)? is not valid JSON$/s.exec(reason)?.[1];
+  if (token === undefined || excerpt === undefined || excerpt === '') return null;
   const start = text.indexOf(excerpt);
-  if (start === -1) return null;
-  // V8 shows ten characters on either side of the token
-  const lead = reason.includes(', ..."') ? 10 : 0;
-  const found = text.indexOf(token, start + lead);
-  return found === -1 ? null : found;
+  const found = excerpt.indexOf(token);
+  const isUnique = found !== -1 && found === excerpt.lastIndexOf(token) && start === text.lastIndexOf(excerpt);
+  return isUnique && start !== -1 ? start + found : null;
 }
 
 function placeOf(text: string, offset: number): string {

@@ -1,0 +1,56 @@
+/** `vapora list`: instances, the latest first. */
+import type { InstanceQuery, InstanceSummary } from '../../core/ports.js';
+import { parseCount, parseLabels, parseState } from '../input.js';
+import { summaryJson } from '../json.js';
+import { INSTANCE_LOOKS, toned } from '../palette.js';
+import { withEngine } from '../session.js';
+import type { Shell } from '../shell.js';
+import { tableLines } from '../table.js';
+import { clean, count, duration, fit, moment } from '../text.js';
+
+export interface ListOptions {
+  readonly state?: string;
+  readonly workflow?: string;
+  readonly label: readonly string[];
+  readonly limit: string;
+  readonly cursor?: string;
+}
+
+const MAX_LIMIT = 1_000;
+const MAX_LABELS_SHOWN = 40;
+
+export async function list(shell: Shell, options: ListOptions): Promise<number> {
+  parseLabels(options.label);
+  const query: InstanceQuery = {
+    limit: parseCount(options.limit, '`--limit`', 1, MAX_LIMIT),
+    ...(options.state === undefined ? {} : { status: parseState(options.state) }),
+    ...(options.workflow === undefined ? {} : { template: options.workflow }),
+    ...(options.label.length === 0 ? {} : { labels: options.label }),
+    ...(options.cursor === undefined ? {} : { cursor: options.cursor }),
+  };
+  return withEngine(shell, async ({ api }) => {
+    const page = await api.list(query);
+    shell.json({ instances: page.items.map(summaryJson), next: page.next });
+    if (page.items.length === 0) shell.say('no instances');
+    else shell.say(...tableLines(HEAD, page.items.map((item) => row(item, shell)), shell.colors));
+    if (page.next !== null) shell.say('', `more: --cursor ${clean(page.next)}`);
+    return 0;
+  });
+}
+
+const HEAD = ['ID', 'WORKFLOW', 'STATE', 'STARTED', 'TOOK', 'BY', 'LABELS'];
+
+function row(item: InstanceSummary, { colors, clock }: Shell): string[] {
+  const { glyph, tone } = INSTANCE_LOOKS[item.status];
+  const letters = item.deadLetters === 0 ? '' : ` ${colors.red(`(${count(item.deadLetters, 'dead letter')})`)}`;
+  const labels = Object.entries(item.labels).map(([key, value]) => `${key}=${value}`);
+  return [
+    clean(item.id),
+    clean(item.template),
+    `${toned(colors, tone, `${glyph} ${item.status.replace('_', ' ')}`)}${letters}`,
+    moment(item.createdAt),
+    duration((item.endedAt ?? clock.now()) - item.createdAt),
+    clean(item.initiator),
+    fit(clean(labels.join(' ')), MAX_LABELS_SHOWN),
+  ];
+}
