@@ -1,0 +1,286 @@
+/** What every `WorkflowStore` must do. A store's test file calls this with a way to open an empty one. */
+import { createHash } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { asDigest, asInstanceId } from '../core/names.js';
+import type { InstanceQuery, StoredInstance, WorkflowStore } from '../core/ports.js';
+import { CHAIN_START, verifyChain } from './chain.js';
+import { collect, commit, completion, creation, deadLettered, note, TEMPLATE } from './fixtures.suite.js';
+
+export interface StoreUnderTest {
+  readonly store: WorkflowStore;
+  /** Closes the store and opens the same data again. */
+  reopen(): Promise<WorkflowStore>;
+  dispose(): Promise<void>;
+}
+
+export function describeWorkflowStore(name: string, open: () => Promise<StoreUnderTest>): void {
+  describe(`${name}: a workflow store`, () => {
+    let under: StoreUnderTest;
+    let store: WorkflowStore;
+    beforeAll(async () => {
+      under = await open();
+      store = under.store;
+      await store.saveTemplate(TEMPLATE);
+    });
+    afterAll(() => under.dispose());
+    const current = (): WorkflowStore => store;
+    describeSaves(current);
+    describeHistory(current);
+    describeLists(current);
+    describeContent(current);
+
+    it('finds everything again after it was closed, whether written out or not', async () => {
+      const saved: StoredInstance[] = [];
+      for (let n = 0; n < 20; n += 1) {
+        const made = await store.save(creation(`again-${n}`));
+        saved.push(await store.save(n % 2 === 0 ? note(made) : completion(made)));
+      }
+      const gone = await store.save(completion(await store.save(creation('again-gone'))));
+      await store.delete(gone.instance.id);
+      store = await under.reopen();
+      for (const one of saved) expect(await store.load(one.instance.id)).toEqual(one);
+      expect(await store.load(gone.instance.id)).toBeNull();
+      const [first] = saved;
+      if (first !== undefined) expect((await store.save(note(first))).instance.revision).toBe(3);
+      await expect(store.save(creation('again-1'))).rejects.toMatchObject({ code: 'instance_exists' });
+    });
+
+    it('closes twice without complaint, and refuses what comes after', async () => {
+      await store.close();
+      await store.close();
+      await expect(store.load(asInstanceId('a'))).rejects.toMatchObject({ code: 'store_failed' });
+      await expect(store.save(creation('late'))).rejects.toMatchObject({ code: 'store_failed' });
+    });
+  });
+}
+
+const ODD_NAMES = [
+  '__proto__',
+  'constructor',
+  'toString',
+  '0',
+  '-1',
+  'деплой',
+  '日本',
+  'a.b-c_d',
+  'NONE',
+  'true',
+];
+
+function describeSaves(current: () => WorkflowStore): void {
+  it('answers what it saved', async () => {
+    const saved = await current().save(creation('round', { labels: [['k', 'v']] }));
+    expect(saved.head).toMatch(/^[0-9a-f]{64}$/);
+    expect(await current().load(saved.instance.id)).toEqual(saved);
+    expect(await current().load(asInstanceId('nobody'))).toBeNull();
+  });
+
+  it.each(ODD_NAMES)('keeps an instance named %s apart from all others', async (name) => {
+    const saved = await current().save(
+      creation(name, { user: `${name}'; DELETE workflow_instances; --⟩\`\0` }),
+    );
+    const more = await current().save(note(saved, '⟨`"\'\\\ud800\0'));
+    const page = await current().list({ limit: 1_000 });
+    expect(page.items.find((item) => item.id === name)?.initiator).toBe(saved.instance.initiator.user);
+    expect(await current().load(asInstanceId(name))).toEqual(more);
+    expect((await collect(current().history(asInstanceId(name)))).length).toBe(2);
+  });
+
+  it('refuses an id that is taken, and a commit that is not based on the current state', async () => {
+    const first = await current().save(creation('guard'));
+    await expect(current().save(creation('guard'))).rejects.toMatchObject({ code: 'instance_exists' });
+    const second = await current().save(note(first));
+    await expect(current().save(note(first))).rejects.toMatchObject({ code: 'revision_conflict' });
+    const forged = { ...second, head: CHAIN_START };
+    await expect(current().save(note(forged))).rejects.toMatchObject({ code: 'revision_conflict' });
+    expect(await current().load(first.instance.id)).toEqual(second);
+    const unsaved = { instance: creation('never-saved').next, head: CHAIN_START };
+    await expect(current().save(note(unsaved))).rejects.toMatchObject({ code: 'revision_conflict' });
+  });
+
+  it('takes many saves at once, each succeeding or failing alone', async () => {
+    const based = await current().save(creation('crowd-0'));
+    const made = Array.from({ length: 300 }, (_, n) => current().save(creation(`crowd-${n}`)));
+    const rivals = Array.from({ length: 5 }, (_, n) => current().save(note(based, `rival ${n}`)));
+    const results = await Promise.allSettled([...made, ...rivals]);
+    expect(results.filter(({ status }) => status === 'rejected')).toHaveLength(5);
+    expect(results[0]).toMatchObject({ status: 'rejected', reason: { code: 'instance_exists' } });
+    const won = (await Promise.allSettled(rivals)).flatMap((r) =>
+      r.status === 'fulfilled' ? [r.value] : [],
+    );
+    expect(won).toHaveLength(1);
+    expect(await current().load(based.instance.id)).toEqual(won[0]);
+    expect(await current().load(asInstanceId('crowd-299'))).not.toBeNull();
+  });
+
+  it('deletes an ended instance with its history, after which its id is free', async () => {
+    const live = await current().save(creation('delete'));
+    await expect(current().delete(live.instance.id)).rejects.toThrow();
+    await current().save(completion(live));
+    await current().delete(live.instance.id);
+    await current().delete(live.instance.id);
+    expect(await current().load(live.instance.id)).toBeNull();
+    expect(await collect(current().history(live.instance.id))).toEqual([]);
+    expect((await current().list({ limit: 1_000 })).items.some(({ id }) => id === 'delete')).toBe(false);
+    const anew = await current().save(creation('delete'));
+    await current().save(completion(anew));
+    expect(await collect(current().history(live.instance.id))).toHaveLength(2);
+  });
+}
+
+function describeHistory(current: () => WorkflowStore): void {
+  it('answers the history in order, byte for byte, and from any revision on', async () => {
+    let last = await current().save(creation('long'));
+    const at = last.instance.id;
+    for (let n = 0; n < 10; n += 1) last = await current().save(note(last, `a${n}`));
+    expect((await collect(current().history(at))).map(({ revision }) => revision)).toEqual(
+      Array.from({ length: 11 }, (_, n) => n + 1),
+    );
+    for (let n = 0; n < 590; n += 1) last = await current().save(note(last, `⟨ü\u0000 ${n}⟩`));
+    const all = await collect(current().history(at));
+    expect(all.map(({ revision }) => revision)).toEqual(Array.from({ length: 601 }, (_, n) => n + 1));
+    expect(all[400]?.events[0]).toMatchObject({ action: '⟨ü\u0000 389⟩' });
+    for (const after of [1, 10, 11, 255, 256, 300, 600, 601, 9_999]) {
+      const rest = (await collect(current().history(at, after))).map(({ revision }) => revision);
+      expect(rest).toEqual(all.map(({ revision }) => revision).filter((revision) => revision > after));
+    }
+    const head = { revision: last.instance.revision, hash: last.head };
+    expect(await verifyChain(current().history(at), at, head)).toEqual({
+      entries: 601,
+      events: 602,
+      broken: null,
+    });
+  });
+
+  it('keeps a commit of 2,000 events whole', async () => {
+    const made = await current().save(creation('bulky'));
+    const [event] = note(made, 'y'.repeat(200)).events;
+    const events = event === undefined ? [] : Array.from({ length: 2_000 }, () => event);
+    const saved = await current().save(commit(made.instance.id, made, 5, events));
+    const [, entry] = await collect(current().history(made.instance.id));
+    expect(entry?.events).toEqual(events);
+    expect(entry?.firstSeq).toBe(3);
+    expect(saved.instance.seq).toBe(2_002);
+  });
+}
+
+async function pages(
+  store: WorkflowStore,
+  query: InstanceQuery,
+  between?: () => Promise<void>,
+): Promise<string[]> {
+  const found: string[] = [];
+  let cursor: string | undefined;
+  do {
+    const page = await store.list(cursor === undefined ? query : { ...query, cursor });
+    found.push(...page.items.map(({ id }) => id));
+    cursor = page.next ?? undefined;
+    await between?.();
+  } while (cursor !== undefined);
+  return found;
+}
+
+function describeLists(current: () => WorkflowStore): void {
+  it('lists newest first, page by page, undisturbed by new instances', async () => {
+    const ids: string[] = [];
+    for (let n = 0; n < 25; n += 1) {
+      const at = 1_000_000 + Math.floor(n / 4) * 10_000_000;
+      await current().save(creation(`page-${String(n).padStart(2, '0')}`, { at, template: 'pages' }));
+      ids.unshift(`page-${String(n).padStart(2, '0')}`);
+    }
+    let more = 0;
+    const insert = async (): Promise<void> => {
+      more += 1;
+      await current().save(creation(`zz-${more}`, { at: Date.now() + more * 1_000_000, template: 'pages' }));
+    };
+    expect(await pages(current(), { template: 'pages', limit: 7 }, insert)).toEqual(ids);
+    expect(await pages(current(), { template: 'pages', limit: 25 + more })).toHaveLength(25 + more);
+  });
+
+  it('filters by status, template, labels and open dead letters', async () => {
+    const labels = [
+      ['env', 'prod=1'],
+      ['who', "o'neill ⟨x⟩"],
+    ] as const;
+    const made = await current().save(creation('filter-a', { template: 'filter', labels }));
+    const done = await current().save(
+      creation('filter-b', { template: 'filter', labels: [['env', 'prod=1']] }),
+    );
+    await current().save(completion(done));
+    const bad = await current().save(creation('filter-c', { template: 'filter' }));
+    await current().save(deadLettered(bad));
+    const ask = async (query: Omit<InstanceQuery, 'limit' | 'template'>): Promise<string[]> =>
+      pages(current(), { ...query, template: 'filter', limit: 2 });
+    expect(await ask({})).toEqual(['filter-c', 'filter-b', 'filter-a']);
+    expect(await ask({ status: 'active' })).toEqual(['filter-a']);
+    expect(await ask({ status: 'completed' })).toEqual(['filter-b']);
+    expect(await ask({ labels: ['env=prod=1'] })).toEqual(['filter-b', 'filter-a']);
+    expect(await ask({ labels: ['env=prod=1', "who=o'neill ⟨x⟩"] })).toEqual(['filter-a']);
+    expect(await ask({ labels: ['env=prod'] })).toEqual([]);
+    expect(await ask({ withDeadLetters: true })).toEqual(['filter-c']);
+    expect(await ask({ withDeadLetters: true, status: 'completed' })).toEqual([]);
+    const [item] = (await current().list({ template: 'filter', withDeadLetters: true, limit: 1 })).items;
+    expect(item).toMatchObject({ deadLetters: 1, status: 'failed', endedAt: 1_001 });
+    expect((await current().list({ template: 'filter', status: 'active', limit: 1 })).items[0]).toEqual({
+      id: 'filter-a',
+      template: 'filter',
+      status: 'active',
+      initiator: 'ann',
+      labels: { env: 'prod=1', who: "o'neill ⟨x⟩" },
+      createdAt: 1_000,
+      updatedAt: made.instance.updatedAt,
+      endedAt: null,
+      error: null,
+      deadLetters: 0,
+    });
+  });
+
+  it.each(['', 'x', 'bnVsbA', Buffer.from('[1]').toString('base64url')])(
+    'refuses the cursor `%s`',
+    async (cursor) => {
+      await expect(current().list({ limit: 1, cursor })).rejects.toMatchObject({ code: 'input_invalid' });
+    },
+  );
+
+  it.each([0, 1_001, 1.5, Number.NaN])('refuses the limit %s', async (limit) => {
+    await expect(current().list({ limit })).rejects.toMatchObject({ code: 'input_invalid' });
+  });
+
+  it('loads every live instance, newest state first of all, and no ended one', async () => {
+    const live = await Promise.all(
+      Array.from({ length: 1_200 }, (_, n) => current().save(creation(`live-${n}`))),
+    );
+    const [first, second] = live;
+    if (first === undefined || second === undefined) throw new Error('nothing was saved');
+    const changed = await current().save(note(first));
+    await current().save(completion(second));
+    const found = new Map(
+      (await collect(current().loadActive())).flat().map((one) => [one.instance.id, one]),
+    );
+    for (const one of live.slice(2)) expect(found.get(one.instance.id)).toEqual(one);
+    expect(found.get(first.instance.id)).toEqual(changed);
+    expect(found.has(second.instance.id)).toBe(false);
+  });
+}
+
+function describeContent(current: () => WorkflowStore): void {
+  it('keeps templates by hash', async () => {
+    expect(await current().loadTemplate(TEMPLATE.hash)).toEqual(TEMPLATE);
+    await current().saveTemplate(TEMPLATE);
+    expect(await current().loadTemplate(asDigest('00'.repeat(32)))).toBeNull();
+  });
+
+  it.each([
+    ['nothing', Buffer.alloc(0)],
+    ['bytes that are no UTF-8', Buffer.from([0xff, 0xfe, 0, 0x80])],
+    ['a chunk to the byte', Buffer.alloc(256 * 1024, 7)],
+    ['5 MiB and one byte', Buffer.alloc(5 * 1024 * 1024 + 1, 'vapora')],
+  ])('keeps %s as a blob, once', async (_what, bytes) => {
+    const [digest, again] = await Promise.all([current().saveBlob(bytes), current().saveBlob(bytes)]);
+    expect(digest).toBe(createHash('sha256').update(bytes).digest('hex'));
+    expect(again).toBe(digest);
+    const loaded = await current().loadBlob(digest);
+    expect(Buffer.compare(Buffer.from(loaded ?? [1]), bytes)).toBe(0);
+    expect(await current().loadBlob(asDigest('00'.repeat(32)))).toBeNull();
+  });
+}

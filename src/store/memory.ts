@@ -1,0 +1,136 @@
+/** The readable reference of the store's contract. Keeps everything in this process: for simulation and tests. */
+import { createHash } from 'node:crypto';
+import { assert } from '../core/errors.js';
+import type { Entry } from '../core/events.js';
+import { deadLettersOf, isLive, type WorkflowInstance } from '../core/instance.js';
+import { asDigest, type Digest, type InstanceId } from '../core/names.js';
+import type { Commit, InstancePage, InstanceQuery, StoredInstance, WorkflowStore } from '../core/ports.js';
+import type { WorkflowTemplate } from '../core/template.js';
+import { decodeEntry, encodeEntry } from './chain.js';
+import { checkCommit, instanceExists, revisionConflict, storeClosed } from './commit-rules.js';
+import { checkLimit, decodeCursor, encodeCursor, labelTexts, type Position, summaryOf } from './listing.js';
+
+const BATCH = 500;
+
+/** What outlives a handle: give the same data to two of them and the second finds what the first saved. */
+export interface MemoryData {
+  readonly instances: Map<InstanceId, StoredInstance>;
+  readonly history: Map<InstanceId, string[]>;
+  readonly templates: Map<Digest, WorkflowTemplate>;
+  readonly blobs: Map<Digest, Uint8Array>;
+}
+
+export function emptyMemory(): MemoryData {
+  return { instances: new Map(), history: new Map(), templates: new Map(), blobs: new Map() };
+}
+
+export class MemoryWorkflowStore implements WorkflowStore {
+  readonly #data: MemoryData;
+  #isClosed = false;
+
+  constructor(data: MemoryData = emptyMemory()) {
+    this.#data = data;
+  }
+
+  async save(commit: Commit): Promise<StoredInstance> {
+    this.#checkOpen();
+    checkCommit(commit);
+    const { previous, next } = commit;
+    const current = this.#data.instances.get(next.id);
+    if (previous === null && current !== undefined) throw instanceExists(next.id);
+    if (previous !== null && current?.head !== previous.head) {
+      throw revisionConflict(next.id, previous.instance.revision, current?.instance.revision ?? null);
+    }
+    const entry = encodeEntry(commit);
+    const stored = { instance: next, head: entry.hash };
+    this.#data.instances.set(next.id, stored);
+    const history = this.#data.history.get(next.id);
+    if (history === undefined) this.#data.history.set(next.id, [entry.text]);
+    else history.push(entry.text);
+    return stored;
+  }
+
+  async load(id: InstanceId): Promise<StoredInstance | null> {
+    this.#checkOpen();
+    return this.#data.instances.get(id) ?? null;
+  }
+
+  async *loadActive(): AsyncIterable<readonly StoredInstance[]> {
+    this.#checkOpen();
+    const live = [...this.#data.instances.values()].filter(({ instance }) => isLive(instance));
+    for (let start = 0; start < live.length; start += BATCH) yield live.slice(start, start + BATCH);
+  }
+
+  async delete(id: InstanceId): Promise<void> {
+    this.#checkOpen();
+    const current = this.#data.instances.get(id);
+    assert(current === undefined || !isLive(current.instance), `a live instance is never deleted: ${id}`);
+    this.#data.instances.delete(id);
+    this.#data.history.delete(id);
+  }
+
+  async list(query: InstanceQuery): Promise<InstancePage> {
+    this.#checkOpen();
+    checkLimit(query);
+    const after = query.cursor === undefined ? null : decodeCursor(query.cursor);
+    const found = [...this.#data.instances.values()]
+      .map(({ instance }) => instance)
+      .filter((instance) => matches(instance, query) && (after === null || isOlder(instance, after)))
+      .sort((a, b) => (isOlder(a, b) ? 1 : -1));
+    const page = found.slice(0, query.limit);
+    const last = page.at(-1);
+    return {
+      items: page.map(summaryOf),
+      next: last !== undefined && found.length > page.length ? encodeCursor(last) : null,
+    };
+  }
+
+  async *history(id: InstanceId, afterRevision = 0): AsyncIterable<Entry> {
+    this.#checkOpen();
+    for (const text of (this.#data.history.get(id) ?? []).slice(afterRevision)) yield decodeEntry(text);
+  }
+
+  async saveTemplate(template: WorkflowTemplate): Promise<void> {
+    this.#checkOpen();
+    this.#data.templates.set(template.hash, template);
+  }
+
+  async loadTemplate(hash: Digest): Promise<WorkflowTemplate | null> {
+    this.#checkOpen();
+    return this.#data.templates.get(hash) ?? null;
+  }
+
+  async saveBlob(bytes: Uint8Array): Promise<Digest> {
+    this.#checkOpen();
+    const digest = asDigest(createHash('sha256').update(bytes).digest('hex'));
+    // a copy: the caller may use its buffer again
+    if (!this.#data.blobs.has(digest)) this.#data.blobs.set(digest, Uint8Array.from(bytes));
+    return digest;
+  }
+
+  async loadBlob(digest: Digest): Promise<Uint8Array | null> {
+    this.#checkOpen();
+    const bytes = this.#data.blobs.get(digest);
+    return bytes === undefined ? null : Uint8Array.from(bytes);
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+  }
+
+  #checkOpen(): void {
+    if (this.#isClosed) throw storeClosed();
+  }
+}
+
+function matches(instance: WorkflowInstance, query: InstanceQuery): boolean {
+  if (query.status !== undefined && instance.status !== query.status) return false;
+  if (query.template !== undefined && instance.templateName !== query.template) return false;
+  if (query.withDeadLetters === true && deadLettersOf(instance).length === 0) return false;
+  const labels = labelTexts(instance);
+  return (query.labels ?? []).every((label) => labels.includes(label));
+}
+
+function isOlder(a: Position, b: Position): boolean {
+  return a.createdAt < b.createdAt || (a.createdAt === b.createdAt && a.id < b.id);
+}

@@ -1,0 +1,225 @@
+/**
+ * Group commit. While one transaction is under way, saves queue up; the next transaction takes them all, as one journal row. Each
+ * is checked against the current head of its instance right before, so it succeeds or fails alone.
+ */
+import { RecordId } from 'surrealdb';
+import { VaporaError } from '../../core/errors.js';
+import type { Digest, InstanceId } from '../../core/names.js';
+import type { Clock } from '../../core/ports.js';
+import type { EncodedEntry } from '../chain.js';
+import { instanceExists, revisionConflict } from '../commit-rules.js';
+import { pause } from './backoff.js';
+import type { Database } from './connection.js';
+import { FENCED, isConflict, isThrown, TAKEN } from './fault.js';
+import type { Head, HeadBook } from './head-book.js';
+import { instanceId, JOURNAL } from './rows.js';
+
+const MAX_BATCH = 256;
+const MAX_BATCH_CHARACTERS = 1024 * 1024;
+const MAX_TRIES = 8;
+
+export interface Session {
+  readonly partition: string;
+  readonly fence: number;
+}
+
+/** One change of one instance: an entry, or its deletion where `entry` is null. */
+export interface Change {
+  readonly id: InstanceId;
+  /** What it must follow; null: the instance must not exist. Undefined: whatever is there. */
+  readonly previous: { readonly revision: number; readonly head: Digest } | null | undefined;
+  readonly entry: EncodedEntry | null;
+  readonly text: string;
+}
+
+interface Waiting {
+  readonly change: Change;
+  readonly onCommit: (n: number) => void;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export const CHECK_FENCE = `IF (SELECT VALUE fence FROM ONLY $owner) != $fence { THROW '${FENCED}' };`;
+const CHECK_NEW = `IF array::len((SELECT * FROM $ids)) > 0 { THROW '${TAKEN}' };`;
+const APPEND = 'INSERT INTO journal $rows RETURN NONE;';
+
+export function sessionValues(session: Session): Record<string, unknown> {
+  return { owner: new RecordId('engine_session', session.partition), fence: session.fence };
+}
+
+export class CommitQueue {
+  readonly #db: Database;
+  readonly #clock: Clock;
+  readonly #session: Session;
+  readonly #heads: HeadBook;
+  readonly #onFatal: (cause: unknown) => VaporaError;
+  readonly #ready: () => Promise<void>;
+  #queue: Waiting[] = [];
+  #last: number;
+  #draining: Promise<void> | null = null;
+  #failure: VaporaError | null = null;
+
+  /** `ready` is awaited before each transaction: where it waits, so do the commits. `last` is the journal's last row. */
+  constructor(parts: {
+    db: Database;
+    clock: Clock;
+    session: Session;
+    heads: HeadBook;
+    last: number;
+    onFatal: (cause: unknown) => VaporaError;
+    ready: () => Promise<void>;
+  }) {
+    this.#db = parts.db;
+    this.#clock = parts.clock;
+    this.#session = parts.session;
+    this.#heads = parts.heads;
+    this.#last = parts.last;
+    this.#onFatal = parts.onFatal;
+    this.#ready = parts.ready;
+  }
+
+  /** Resolves once the change is on disk; `onCommit` has been called with its journal row then, in the order of commits. */
+  push(change: Change, onCommit: (n: number) => void): Promise<void> {
+    if (this.#failure !== null) return Promise.reject(this.#failure);
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ change, onCommit, resolve, reject });
+      this.#draining ??= this.#drain();
+    });
+  }
+
+  /** Everything waiting, and everything from now on, fails with `error`. */
+  fail(error: VaporaError): void {
+    this.#failure ??= error;
+    for (const waiting of this.#queue.splice(0)) waiting.reject(this.#failure);
+  }
+
+  /** Resolves when nothing is under way. */
+  async idle(): Promise<void> {
+    while (this.#draining !== null) await this.#draining;
+  }
+
+  async #drain(): Promise<void> {
+    // saves of the same turn of the event loop go together
+    await Promise.resolve();
+    try {
+      while (this.#queue.length > 0) {
+        await this.#ready();
+        const batch = this.#take();
+        try {
+          await this.#commit(await this.#admit(batch));
+        } catch (cause) {
+          const error = this.#onFatal(cause);
+          for (const waiting of batch) waiting.reject(error);
+          this.fail(error);
+        }
+      }
+    } catch (cause) {
+      this.fail(this.#onFatal(cause));
+    } finally {
+      this.#draining = null;
+    }
+  }
+
+  #take(): Waiting[] {
+    let characters = 0;
+    let count = 0;
+    for (const { change } of this.#queue) {
+      characters += change.text.length;
+      if (count > 0 && (count === MAX_BATCH || characters > MAX_BATCH_CHARACTERS)) break;
+      count += 1;
+    }
+    return this.#queue.splice(0, count);
+  }
+
+  /** Rejects what does not follow the current state. New ids that memory knows nothing of are left to the transaction. */
+  async #admit(batch: readonly Waiting[]): Promise<Waiting[]> {
+    await this.#heads.learn(
+      batch.filter(({ change }) => change.previous !== null).map(({ change }) => change.id),
+    );
+    const changed = new Map<InstanceId, Head | null>();
+    return batch.filter(({ change, reject }) => {
+      const { id, previous, entry } = change;
+      const current = changed.has(id) ? changed.get(id) : this.#heads.current(id);
+      const refusal = refusalOf(id, previous, current);
+      if (refusal !== null) reject(refusal);
+      else changed.set(id, entry === null ? null : { revision: entry.revision, head: entry.hash });
+      return refusal === null;
+    });
+  }
+
+  async #commit(batch: Waiting[]): Promise<void> {
+    let admitted = batch;
+    for (let tries = 1; admitted.length > 0; tries += 1) {
+      const n = this.#last + 1;
+      try {
+        await this.#append(n, admitted);
+      } catch (cause) {
+        if (isThrown(cause, TAKEN)) {
+          admitted = await this.#rejectTaken(admitted);
+          continue;
+        }
+        // an error says nothing about what is on disk
+        if (!(await this.#isWritten(n, admitted, cause))) {
+          if (!isConflict(cause) || tries >= MAX_TRIES) throw cause;
+          await pause(this.#clock, tries);
+          continue;
+        }
+      }
+      this.#last = n;
+      for (const { onCommit } of admitted) onCommit(n);
+      for (const { resolve } of admitted) resolve();
+      return;
+    }
+  }
+
+  async #append(n: number, batch: readonly Waiting[]): Promise<void> {
+    const ids = this.#unknown(batch).map(({ change }) => instanceId(change.id));
+    const entries = batch.map(({ change }) => change.text);
+    const rows = [{ id: [this.#session.partition, n], fence: this.#session.fence, entries }];
+    const check = ids.length > 0 ? CHECK_NEW : '';
+    await this.#db.run(`BEGIN; ${CHECK_FENCE} ${check} ${APPEND} COMMIT`, {
+      ...sessionValues(this.#session),
+      rows,
+      ids,
+    });
+  }
+
+  /** New ids of which only the database can say whether they are taken. */
+  #unknown(batch: readonly Waiting[]): Waiting[] {
+    return batch.filter(
+      ({ change }) => change.previous === null && this.#heads.current(change.id) === undefined,
+    );
+  }
+
+  async #rejectTaken(batch: Waiting[]): Promise<Waiting[]> {
+    await this.#heads.learn(this.#unknown(batch).map(({ change }) => change.id));
+    return this.#admit(batch);
+  }
+
+  async #isWritten(n: number, batch: readonly Waiting[], cause: unknown): Promise<boolean> {
+    if (isThrown(cause, FENCED)) return false;
+    const [found] = await this.#db.run('SELECT VALUE entries FROM $row', {
+      row: new RecordId(JOURNAL, [this.#session.partition, n]),
+    });
+    const entries = Array.isArray(found) ? found[0] : undefined;
+    if (!Array.isArray(entries)) return false;
+    if (
+      entries.length === batch.length &&
+      batch.every(({ change }, index) => change.text === entries[index])
+    ) {
+      return true;
+    }
+    throw new VaporaError('store_fenced', `the store ${this.#db.place} was taken over by another engine`);
+  }
+}
+
+function refusalOf(
+  id: InstanceId,
+  previous: Change['previous'],
+  current: Head | null | undefined,
+): VaporaError | null {
+  if (previous === undefined) return null;
+  if (previous === null) return current === null || current === undefined ? null : instanceExists(id);
+  if (current?.head === previous.head && current.revision === previous.revision) return null;
+  return revisionConflict(id, previous.revision, current?.revision ?? null);
+}

@@ -1,0 +1,239 @@
+/** Connects to an embedded engine or a server, and hides what is peculiar about closing and reopening one. */
+
+import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { dirname } from 'node:path';
+import { createRemoteEngines, escapeIdent, Surreal } from 'surrealdb';
+import { VaporaError } from '../../core/errors.js';
+import type { Clock } from '../../core/ports.js';
+import { isFull, messageOf, tellingError } from './fault.js';
+import { acquireLock, type FileLock } from './lock.js';
+import { type FileEngine, parseStoreUrl, type StoreUrl } from './url.js';
+
+const OPEN_LIMIT_MS = 30_000;
+const NAMESPACE = 'vapora';
+
+/** Rows of one statement. */
+export type Rows = readonly unknown[];
+
+export interface Database {
+  /** For messages: `at <path>`, `in memory`, `on <address>`; without credentials. */
+  readonly place: string;
+  /** Runs statements and answers their results; throws the error of the statement that failed, if any. Values are always bound. */
+  run(statements: string, values?: Record<string, unknown>): Promise<readonly unknown[]>;
+  /** Hands the connection back. A file engine keeps its directory until the process ends, see {@link openDatabase}. */
+  close(): Promise<void>;
+}
+
+interface Parked {
+  readonly surreal: Surreal;
+  isInUse: boolean;
+}
+
+/**
+ * The engines never let go of a directory before the process ends, even when closed, and opening it twice hangs. So a connection
+ * that is closed here is kept, and handed out again. By global symbol, because the package may be loaded twice.
+ */
+const PARKED = Symbol.for('vapora-workflow-engine.store.connections');
+
+function parkedConnections(): Map<string, Parked> {
+  const holder = globalThis as { [PARKED]?: Map<string, Parked> };
+  holder[PARKED] ??= new Map();
+  return holder[PARKED];
+}
+
+/**
+ * Throws `store_locked`, `store_engine_mismatch`, `store_unreadable`, `store_full`, `config_invalid`. The process's lock on a
+ * directory is held until the process ends, because the engine's is.
+ */
+export async function openDatabase(url: string, clock: Clock): Promise<Database> {
+  const target = parseStoreUrl(url);
+  if (target.kind === 'server') return openServer(target, clock);
+  if (target.kind === 'memory' && target.name === '') {
+    const surreal = await openEngine('mem://', 'in memory', clock);
+    return databaseOf(surreal, 'in memory', () => surreal.close().then(() => undefined));
+  }
+  const key = target.kind === 'memory' ? `mem://${target.name}` : target.path;
+  const parked = parkedConnections().get(key);
+  if (parked?.isInUse === true) {
+    throw new VaporaError('store_locked', `the store at \`${key}\` is already open in this process`, {
+      hint: 'close it before opening it again',
+    });
+  }
+  const place = target.kind === 'memory' ? 'in memory' : `at \`${target.path}\``;
+  if (target.kind === 'file' && parked !== undefined) await checkEngine(target.engine, target.path);
+  const entry = parked ?? { surreal: await openLocal(target, place, clock), isInUse: true };
+  entry.isInUse = true;
+  parkedConnections().set(key, entry);
+  return databaseOf(entry.surreal, place, async () => {
+    entry.isInUse = false;
+  });
+}
+
+async function openLocal(
+  target: Exclude<StoreUrl, { kind: 'server' }>,
+  place: string,
+  clock: Clock,
+): Promise<Surreal> {
+  if (target.kind === 'memory') return openEngine('mem://', place, clock);
+  await mkdir(dirname(target.path), { recursive: true }).catch((error: unknown) => {
+    throw openFailure(error, place);
+  });
+  const lock: FileLock = await acquireLock(target.path, clock.now());
+  try {
+    await checkEngine(target.engine, target.path);
+    return await openEngine(`${target.engine}://${target.path}`, place, clock);
+  } catch (error) {
+    lock.release();
+    throw openFailure(error, place);
+  }
+}
+
+/** Opening a directory with the other engine can end the process, so what is in it is known before. */
+async function checkEngine(engine: FileEngine, path: string): Promise<void> {
+  const marker = `${path}.engine`;
+  const marked = (await readFile(marker, 'utf8').catch(() => '')).trim();
+  const found = marked === '' ? await detectEngine(path) : marked;
+  if (found !== null && found !== engine) {
+    throw new VaporaError('store_engine_mismatch', `the store at \`${path}\` was written by \`${found}\``, {
+      hint: `open it as \`${found}://${path}\`, or give \`${engine}\` another directory`,
+    });
+  }
+  if (marked === '') await writeFile(marker, `${engine}\n`);
+}
+
+/** Null: there is nothing yet. */
+async function detectEngine(path: string): Promise<FileEngine | null> {
+  const info = await stat(path).catch(() => null);
+  if (info === null) return null;
+  if (!info.isDirectory()) throw notADatabase(path);
+  const names = await readdir(path);
+  if (names.length === 0) return null;
+  if (names.includes('CURRENT') || names.includes('IDENTITY')) return 'rocksdb';
+  if (names.includes('sstables') || names.includes('wal')) return 'surrealkv';
+  throw notADatabase(path);
+}
+
+function notADatabase(path: string): VaporaError {
+  return new VaporaError('store_unreadable', `\`${path}\` is there and is not a database`, {
+    hint: 'give the store a directory of its own',
+  });
+}
+
+function openFailure(error: unknown, place: string): VaporaError {
+  if (error instanceof VaporaError) return error;
+  if (isFull(error)) {
+    return new VaporaError('store_full', `no space is left for the store ${place}`, { cause: error });
+  }
+  return new VaporaError('store_unreadable', `can't open the store ${place}: ${messageOf(error)}`, {
+    cause: error,
+  });
+}
+
+async function openEngine(url: string, place: string, clock: Clock): Promise<Surreal> {
+  const { createNodeEngines } = await import('@surrealdb/node').catch((error: unknown) => {
+    throw new VaporaError('store_unreadable', `the embedded engine is not installed: ${messageOf(error)}`, {
+      hint: 'install `@surrealdb/node`, or use a server by `ws://`',
+      cause: error,
+    });
+  });
+  releaseEventLoop();
+  const surreal = new Surreal({ engines: createNodeEngines() });
+  await withinLimit(place, clock, async () => {
+    await surreal.connect(url);
+    await surreal.use({ namespace: NAMESPACE, database: NAMESPACE });
+    await surreal.query('RETURN 1');
+  });
+  return surreal;
+}
+
+/**
+ * The engine's listener for live queries, which we never make, keeps the process alive until the connection is closed; a kept
+ * connection would then keep it for ever. So its wait is replaced by one that holds nothing. Where the add-on isn't found the
+ * process merely has to end itself.
+ */
+function releaseEventLoop(): void {
+  for (const loaded of Object.values(createRequire(import.meta.url).cache)) {
+    const binding: unknown = loaded?.exports;
+    if (typeof binding !== 'object' || binding === null || !('NotificationReceiver' in binding)) continue;
+    const receiver = binding.NotificationReceiver;
+    if (typeof receiver === 'function') receiver.prototype.recv = () => new Promise(() => undefined);
+  }
+}
+
+/** A failed opening may never settle, and then lets the process end in silence: this waits no longer than the limit, and keeps it alive. */
+async function withinLimit(place: string, clock: Clock, open: () => Promise<void>): Promise<void> {
+  const keepAlive = new MessageChannel();
+  keepAlive.port1.on('message', () => undefined);
+  try {
+    await new Promise<void>((resolve, reject) => {
+      const cancel = clock.after(OPEN_LIMIT_MS, () =>
+        reject(
+          new VaporaError(
+            'store_unreadable',
+            `the store ${place} did not open within ${OPEN_LIMIT_MS / 1000} s`,
+            {
+              hint: 'it may be damaged, on a full disk, or held by a program other than this one',
+            },
+          ),
+        ),
+      );
+      open().then(resolve, reject).finally(cancel);
+    });
+  } catch (error) {
+    throw openFailure(error, place);
+  } finally {
+    keepAlive.port1.close();
+  }
+}
+
+async function openServer(target: Extract<StoreUrl, { kind: 'server' }>, clock: Clock): Promise<Database> {
+  const place = `on \`${target.address}\``;
+  const isSocket = target.scheme === 'ws' || target.scheme === 'wss';
+  const socket = isSocket ? await findWebSocket() : null;
+  const surreal = new Surreal({
+    engines: createRemoteEngines(),
+    ...(socket === null ? {} : { websocketImpl: socket }),
+  });
+  const { namespace, database, credentials } = target;
+  await withinLimit(place, clock, async () => {
+    await surreal.connect(
+      `${target.address}/rpc`,
+      credentials === null ? {} : { authentication: () => credentials },
+    );
+    const [ns, db] = [escapeIdent(namespace), escapeIdent(database)];
+    await surreal.query(
+      `DEFINE NAMESPACE IF NOT EXISTS ${ns}; USE NS ${ns}; DEFINE DATABASE IF NOT EXISTS ${db}`,
+    );
+    await surreal.use({ namespace, database });
+  });
+  return databaseOf(surreal, place, () => surreal.close().then(() => undefined));
+}
+
+/** Node has one of its own from version 22 on; before, the package `ws` is used where it is installed. */
+async function findWebSocket(): Promise<typeof WebSocket> {
+  const own: unknown = Reflect.get(globalThis, 'WebSocket');
+  if (typeof own === 'function') return own as typeof WebSocket;
+  const name: string = 'ws';
+  const loaded: unknown = await import(name).catch(() => null);
+  if (typeof loaded === 'object' && loaded !== null && 'WebSocket' in loaded) {
+    return loaded.WebSocket as typeof WebSocket;
+  }
+  throw new VaporaError('store_unreadable', 'this Node has no WebSocket for a `ws://` store', {
+    hint: 'use Node 22 or later, install the package `ws`, or use `http://`',
+  });
+}
+
+function databaseOf(surreal: Surreal, place: string, close: () => Promise<void>): Database {
+  return {
+    place,
+    async run(statements, values = {}) {
+      const responses = await surreal.query(statements, values).responses();
+      const errors = responses.flatMap((response) => (response.success ? [] : [response.error]));
+      const error = tellingError(errors);
+      if (error !== undefined) throw error;
+      return responses.map((response) => (response.success ? response.result : undefined));
+    },
+    close,
+  };
+}

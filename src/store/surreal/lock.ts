@@ -1,0 +1,184 @@
+/**
+ * One process for one data directory. The engines' own locks make a second process hang for ever without a word, so ours is taken
+ * first and says who holds it. A lock whose holder is gone is taken over.
+ */
+import { randomUUID } from 'node:crypto';
+import { readFileSync, rmSync } from 'node:fs';
+import { link, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { basename } from 'node:path';
+import { VaporaError } from '../../core/errors.js';
+import { isFull, messageOf } from './fault.js';
+
+export interface LockHolder {
+  readonly pid: number;
+  /** Of the process, in the kernel's ticks since boot, with the boot's id; null where the system has no `/proc`. */
+  readonly started: string | null;
+  readonly host: string;
+  /** Program and command word: never arguments, which may be secrets. */
+  readonly command: string;
+  /** ISO 8601. */
+  readonly since: string;
+}
+
+export interface FileLock {
+  /** Lets go at once; otherwise the lock goes with the process. */
+  release(): void;
+}
+
+const MAX_TRIES = 10;
+const COMMAND_WORD = /^[a-z][a-z-]{0,30}$/;
+
+export function lockPath(dataPath: string): string {
+  return `${dataPath}.lock`;
+}
+
+/** Throws `store_locked` naming the holder, `store_full`, `store_unreadable`. `now` in milliseconds since the epoch. */
+export async function acquireLock(dataPath: string, now: number): Promise<FileLock> {
+  const path = lockPath(dataPath);
+  const content = JSON.stringify(describeSelf(now));
+  const draft = `${path}.${process.pid}.${randomUUID()}`;
+  try {
+    await writeFile(draft, content, { flag: 'wx' });
+    for (let tries = 0; tries < MAX_TRIES; tries += 1) {
+      if (await linkNew(draft, path)) return heldLock(path, content);
+      await removeIfStale(path, dataPath);
+    }
+  } catch (error) {
+    throw lockFailure(error, dataPath);
+  } finally {
+    await rm(draft, { force: true });
+  }
+  throw new VaporaError('store_locked', `other processes are opening the store at \`${dataPath}\``, {
+    hint: 'try again',
+  });
+}
+
+/** Who holds the lock now; null: nobody alive. */
+export async function readHolder(dataPath: string): Promise<LockHolder | null> {
+  const text = await readFile(lockPath(dataPath), 'utf8').catch(() => null);
+  const holder = text === null ? null : parseHolder(text);
+  return holder !== null && isAlive(holder) ? holder : null;
+}
+
+function heldLock(path: string, content: string): FileLock {
+  const release = (): void => {
+    process.off('exit', release);
+    try {
+      if (readFileSync(path, 'utf8') === content) rmSync(path, { force: true });
+    } catch {
+      // gone already, or no longer reachable: a holder that is dead is taken over anyway
+    }
+  };
+  process.on('exit', release);
+  return { release };
+}
+
+async function linkNew(draft: string, path: string): Promise<boolean> {
+  try {
+    await link(draft, path);
+    return true;
+  } catch (error) {
+    if (hasCode(error, 'EEXIST')) return false;
+    throw error;
+  }
+}
+
+/** Renaming makes sure that only one of several processes removes the lock, and that it removes the one it has judged. */
+async function removeIfStale(path: string, dataPath: string): Promise<void> {
+  const text = await readFile(path, 'utf8').catch(() => null);
+  if (text === null) return;
+  const holder = parseHolder(text);
+  if (holder !== null && isAlive(holder)) throw lockedBy(holder, dataPath);
+  const aside = `${path}.stale.${process.pid}.${randomUUID()}`;
+  try {
+    await rename(path, aside);
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return;
+    throw error;
+  }
+  const moved = await readFile(aside, 'utf8').catch(() => text);
+  if (moved !== text) await linkNew(aside, path);
+  await rm(aside, { force: true });
+}
+
+function lockedBy(holder: LockHolder, dataPath: string): VaporaError {
+  const isSelf = holder.pid === process.pid && holder.host === hostname();
+  const who = isSelf
+    ? 'this process itself'
+    : `process ${holder.pid} (${holder.command}) on \`${holder.host}\``;
+  return new VaporaError(
+    'store_locked',
+    `the store at \`${dataPath}\` is held by ${who} since ${holder.since}`,
+    {
+      hint: isSelf
+        ? 'close the store before opening it again'
+        : `end process ${holder.pid} first, or ask the running engine instead; if that host is gone for good, remove \`${lockPath(dataPath)}\``,
+    },
+  );
+}
+
+function lockFailure(error: unknown, dataPath: string): VaporaError {
+  if (error instanceof VaporaError) return error;
+  if (isFull(error)) {
+    return new VaporaError('store_full', `no space is left for the store at \`${dataPath}\``, {
+      cause: error,
+    });
+  }
+  return new VaporaError('store_unreadable', `can't lock the store at \`${dataPath}\`: ${messageOf(error)}`, {
+    hint: 'the directory must exist and be writable',
+    cause: error,
+  });
+}
+
+function parseHolder(text: string): LockHolder | null {
+  try {
+    const holder: unknown = JSON.parse(text);
+    if (typeof holder !== 'object' || holder === null || !('pid' in holder)) return null;
+    return Number.isSafeInteger(holder.pid) ? (holder as LockHolder) : null;
+  } catch {
+    // cut off when its writer's disk was full: nobody holds it
+    return null;
+  }
+}
+
+function describeSelf(now: number): LockHolder {
+  const [, script = '', word = ''] = process.argv;
+  const words = [basename(process.execPath), basename(script), COMMAND_WORD.test(word) ? word : ''];
+  return {
+    pid: process.pid,
+    started: startOf(process.pid),
+    host: hostname(),
+    command: words.filter((part) => part !== '').join(' '),
+    since: new Date(now).toISOString(),
+  };
+}
+
+function isAlive(holder: LockHolder): boolean {
+  // nothing can be known about another machine's processes
+  if (holder.host !== hostname()) return true;
+  try {
+    process.kill(holder.pid, 0);
+  } catch (error) {
+    if (hasCode(error, 'ESRCH')) return false;
+  }
+  const started = startOf(holder.pid);
+  return started === null || holder.started === null || started === holder.started;
+}
+
+/** Process numbers are used again; number and start together are not. */
+function startOf(pid: number): string | null {
+  try {
+    const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    // the command in parentheses may itself hold spaces and parentheses
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return `${boot}:${fields[19] ?? ''}`;
+  } catch {
+    return null;
+  }
+}
+
+function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code;
+}

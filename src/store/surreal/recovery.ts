@@ -1,0 +1,177 @@
+/** Opening: who may write from now on, and what the journal still holds. */
+import { RecordId } from 'surrealdb';
+import { VaporaError } from '../../core/errors.js';
+import type { Entry } from '../../core/events.js';
+import type { WorkflowInstance } from '../../core/instance.js';
+import type { Digest, InstanceId } from '../../core/names.js';
+import type { Clock, StoredInstance } from '../../core/ports.js';
+import type { WorkflowTemplate } from '../../core/template.js';
+import { CHAIN_START, decodeEntry } from '../chain.js';
+import { pause } from './backoff.js';
+import type { Session } from './commit-queue.js';
+import type { Database } from './connection.js';
+import { isConflict, messageOf, storeFailure } from './fault.js';
+import { instanceId, journalRange, type StateRow, storedOf } from './rows.js';
+import type { UnwrittenBook } from './unwritten.js';
+
+const PAGE = 64;
+const MAX_TRIES = 8;
+
+/** Folds one commit into a state; the core's `applyEntry`. */
+export type Fold = (
+  template: WorkflowTemplate,
+  instance: WorkflowInstance | null,
+  entry: Pick<Entry, 'instance' | 'revision' | 'firstSeq' | 'at' | 'events'>,
+) => WorkflowInstance;
+
+/** Takes the partition over: commits under every earlier fence are refused from here on. */
+export async function takeOver(db: Database, clock: Clock, partition: string): Promise<Session> {
+  const owner = new RecordId('engine_session', partition);
+  for (let tries = 1; ; tries += 1) {
+    try {
+      const results = await db.run(
+        'BEGIN; UPSERT $owner SET fence = (fence OR 0) + 1 RETURN NONE; SELECT VALUE fence FROM ONLY $owner; COMMIT',
+        { owner },
+      );
+      const fence = results.find((result) => typeof result === 'number');
+      if (typeof fence === 'number') return { partition, fence };
+      throw new Error('the fence could not be raised');
+    } catch (error) {
+      if (!isConflict(error) || tries === MAX_TRIES) throw storeFailure(error, db.place);
+      await pause(clock, tries);
+    }
+  }
+}
+
+export interface JournalTail {
+  /** Rows up to this one are gone. */
+  readonly first: number;
+  readonly last: number;
+}
+
+interface JournalItem {
+  readonly row: number;
+  readonly text: string;
+  readonly content: Entry | { readonly deleted: InstanceId };
+}
+
+/**
+ * Reads the journal's tail and folds it onto the instances' rows, into `book`. What a row already holds is skipped, so doing it
+ * again changes nothing. Throws `store_unreadable` where the journal does not fit the rows.
+ */
+export async function recover(parts: {
+  db: Database;
+  clock: Clock;
+  session: Session;
+  book: UnwrittenBook;
+  fold: Fold;
+  loadTemplate: (hash: Digest) => Promise<WorkflowTemplate | null>;
+}): Promise<JournalTail> {
+  const { db, clock, session, book } = parts;
+  const { items, first, last } = await readTail(db, session.partition);
+  const deletions = new Map<InstanceId, number>();
+  items.forEach(({ content }, index) => {
+    if ('deleted' in content) deletions.set(content.deleted, index);
+  });
+  const states = new Map<InstanceId, StoredInstance | null>();
+  await loadStates(db, items, states);
+  for (const [index, item] of items.entries()) {
+    const { content, row, text } = item;
+    if ('deleted' in content) {
+      book.addDeletion(content.deleted, row, clock.now());
+      states.set(content.deleted, null);
+      continue;
+    }
+    const id = content.instance;
+    // what was deleted later needs no folding
+    if (index < (deletions.get(id) ?? -1)) continue;
+    const current = states.get(id) ?? null;
+    if (content.revision <= (current?.instance.revision ?? 0)) continue;
+    const stored = await foldEntry(current, content, parts);
+    states.set(id, stored);
+    const entry = { revision: content.revision, text };
+    book.add({ id, row, stored, entry, isNew: false, now: clock.now() });
+  }
+  return { first, last };
+}
+
+async function readTail(db: Database, partition: string): Promise<JournalTail & { items: JournalItem[] }> {
+  const items: JournalItem[] = [];
+  let first: number | null = null;
+  let last = 0;
+  for (;;) {
+    const [rows] = await db.run(`SELECT * FROM $range LIMIT ${PAGE}`, {
+      range: journalRange(partition, last, Number.MAX_SAFE_INTEGER),
+    });
+    const page = rows as readonly { id: RecordId; entries: readonly string[] }[];
+    for (const { id, entries } of page) {
+      const row = Array.isArray(id.id) ? Number(id.id[1]) : Number.NaN;
+      first ??= row - 1;
+      last = row;
+      for (const text of entries) items.push({ row, text, content: parse(text, row, db.place) });
+    }
+    if (page.length < PAGE) return { items, first: first ?? last, last };
+  }
+}
+
+function parse(text: string, row: number, place: string): JournalItem['content'] {
+  try {
+    return decodeEntry(text) as JournalItem['content'];
+  } catch (cause) {
+    throw unreadable(`journal row ${row} of the store ${place} can't be read`, cause);
+  }
+}
+
+async function loadStates(
+  db: Database,
+  items: readonly JournalItem[],
+  states: Map<InstanceId, StoredInstance | null>,
+): Promise<void> {
+  const ids = new Set<InstanceId>();
+  for (const { content } of items) if ('instance' in content) ids.add(content.instance);
+  const all = [...ids];
+  for (let start = 0; start < all.length; start += PAGE) {
+    const [rows] = await db.run('SELECT VALUE { head: head, state: state } FROM (SELECT * FROM $ids)', {
+      ids: all.slice(start, start + PAGE).map(instanceId),
+    });
+    for (const row of rows as readonly StateRow[]) {
+      const stored = storedOf(row, db.place);
+      states.set(stored.instance.id, stored);
+    }
+  }
+}
+
+async function foldEntry(
+  current: StoredInstance | null,
+  entry: Entry,
+  parts: { db: Database; fold: Fold; loadTemplate: (hash: Digest) => Promise<WorkflowTemplate | null> },
+): Promise<StoredInstance> {
+  const { instance: id, revision } = entry;
+  if (entry.previous !== (current?.head ?? CHAIN_START)) {
+    throw unreadable(`revision ${revision} of instance \`${id}\` in the journal does not follow its row`);
+  }
+  const hash = current?.instance.templateHash ?? templateOf(entry);
+  const template = hash === undefined ? null : await parts.loadTemplate(hash);
+  if (template === null)
+    throw unreadable(`the template of instance \`${id}\` is not in the store ${parts.db.place}`);
+  try {
+    return { instance: parts.fold(template, current?.instance ?? null, entry), head: entry.hash };
+  } catch (cause) {
+    throw unreadable(
+      `revision ${revision} of instance \`${id}\` can't be applied: ${messageOf(cause)}`,
+      cause,
+    );
+  }
+}
+
+function templateOf(entry: Entry): Digest | undefined {
+  const [created] = entry.events;
+  return created?.type === 'workflow_created' ? created.templateHash : undefined;
+}
+
+function unreadable(message: string, cause?: unknown): VaporaError {
+  return new VaporaError('store_unreadable', message, {
+    hint: 'the data was changed by something else than this engine; restore a backup',
+    ...(cause === undefined ? {} : { cause }),
+  });
+}

@@ -1,0 +1,129 @@
+/** Between the database's rows and what they mean. */
+import { BoundExcluded, BoundIncluded, RecordId, RecordIdRange } from 'surrealdb';
+import { type ErrorCode, VaporaError } from '../../core/errors.js';
+import { deadLettersOf, type InstanceStatus, isLive, type WorkflowInstance } from '../../core/instance.js';
+import { asDigest, asInstanceId, type InstanceId } from '../../core/names.js';
+import type { InstanceSummary, StoredInstance } from '../../core/ports.js';
+import { labelTexts } from '../listing.js';
+
+export const INSTANCES = 'workflow_instances';
+export const HISTORY = 'workflow_history';
+export const JOURNAL = 'journal';
+
+export function instanceId(id: string): RecordId {
+  return new RecordId(INSTANCES, id);
+}
+
+/** History of one instance from a revision on; a row begins with the revision in its id. */
+export function historyRange(id: string, fromRevision: number): RecordIdRange {
+  return new RecordIdRange(
+    HISTORY,
+    new BoundIncluded([id, fromRevision]),
+    new BoundIncluded([id, Number.MAX_SAFE_INTEGER]),
+  );
+}
+
+/** Journal rows after `after` up to and including `last`. */
+export function journalRange(partition: string, after: number, last: number): RecordIdRange {
+  return new RecordIdRange(
+    JOURNAL,
+    new BoundExcluded([partition, after]),
+    new BoundIncluded([partition, last]),
+  );
+}
+
+export interface InstanceColumns {
+  readonly template_name: string;
+  readonly template_hash: string;
+  readonly status: string;
+  readonly initiator: string;
+  readonly labels: readonly string[];
+  readonly created_at: number;
+  readonly updated_at: number;
+  readonly ended_at?: number;
+  readonly error_code?: string;
+  readonly error_message?: string;
+  readonly dead_letters: number;
+  readonly live: boolean;
+  readonly revision: number;
+  readonly seq: number;
+  readonly head: string;
+  readonly state: string;
+}
+
+/** The database keeps UTF-8, which has no lone surrogates; JSON text escapes them by itself. */
+export function wellFormed(text: string): string {
+  return text.replace(/\p{Surrogate}/gu, '\ufffd');
+}
+
+export function columnsOf({ instance, head }: StoredInstance): InstanceColumns {
+  return {
+    template_name: instance.templateName,
+    template_hash: instance.templateHash,
+    status: instance.status,
+    initiator: wellFormed(instance.initiator.user),
+    labels: labelTexts(instance).map(wellFormed),
+    created_at: instance.createdAt,
+    updated_at: instance.updatedAt,
+    ...(instance.endedAt === null ? {} : { ended_at: instance.endedAt }),
+    ...(instance.error === null
+      ? {}
+      : { error_code: instance.error.code, error_message: wellFormed(instance.error.message) }),
+    dead_letters: deadLettersOf(instance).length,
+    live: isLive(instance),
+    revision: instance.revision,
+    seq: instance.seq,
+    head,
+    state: JSON.stringify(instance),
+  };
+}
+
+export interface StateRow {
+  readonly head: string;
+  readonly state: string;
+}
+
+/** Throws `store_unreadable` where the state is no JSON. */
+export function storedOf(row: StateRow, place: string): StoredInstance {
+  try {
+    return { instance: JSON.parse(row.state) as WorkflowInstance, head: asDigest(row.head) };
+  } catch (cause) {
+    throw new VaporaError('store_unreadable', `the store ${place} holds an instance that can't be read`, {
+      cause,
+    });
+  }
+}
+
+export const SUMMARY_COLUMNS =
+  'id, template_name, status, initiator, labels, created_at, updated_at, ended_at, error_code, error_message, dead_letters';
+
+export interface SummaryRow extends Omit<InstanceColumns, 'state' | 'head' | 'seq' | 'revision' | 'live'> {
+  readonly id: RecordId;
+}
+
+export function summaryOfRow(row: SummaryRow): InstanceSummary {
+  const labels = row.labels.map((label): [string, string] => {
+    const cut = label.indexOf('=');
+    return [label.slice(0, cut), label.slice(cut + 1)];
+  });
+  return {
+    id: asInstanceId(String(row.id.id)),
+    template: row.template_name,
+    status: row.status as InstanceStatus,
+    initiator: row.initiator,
+    labels: Object.fromEntries(labels),
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+    endedAt: row.ended_at ?? null,
+    error:
+      row.error_code === undefined
+        ? null
+        : { code: row.error_code as ErrorCode, message: row.error_message ?? '' },
+    deadLetters: row.dead_letters,
+  };
+}
+
+/** In the journal, in an entry's place: the instance is gone from here on. */
+export function deletionText(id: InstanceId): string {
+  return JSON.stringify({ deleted: id });
+}

@@ -1,0 +1,280 @@
+/** The store that matters: SurrealDB, embedded or as a server, behind one journal. */
+import { LRUCache } from 'lru-cache';
+import { RecordId } from 'surrealdb';
+import { assert, VaporaError } from '../../core/errors.js';
+import type { Entry } from '../../core/events.js';
+import { applyEntry } from '../../core/evolve.js';
+import { isLive } from '../../core/instance.js';
+import type { Digest, InstanceId } from '../../core/names.js';
+import type {
+  Clock,
+  Commit,
+  InstancePage,
+  InstanceQuery,
+  StoredInstance,
+  WorkflowStore,
+} from '../../core/ports.js';
+import type { WorkflowTemplate } from '../../core/template.js';
+import { encodeEntry } from '../chain.js';
+import { checkCommit, storeClosed } from '../commit-rules.js';
+import { pause } from './backoff.js';
+import { BlobTable } from './blobs.js';
+import { type Change, CommitQueue, type Session } from './commit-queue.js';
+import { type Database, openDatabase } from './connection.js';
+import { isConflict, isFull, storeFailure } from './fault.js';
+import { HeadBook } from './head-book.js';
+import { migrate } from './migrate.js';
+import { Projection } from './projection.js';
+import { listInstances, loadLive, readHistory } from './queries.js';
+import { type Fold, type JournalTail, recover, takeOver } from './recovery.js';
+import { deletionText, instanceId, type StateRow, storedOf } from './rows.js';
+import { UnwrittenBook } from './unwritten.js';
+
+const PARTITION = 'main';
+const MAX_TEMPLATES = 1_000;
+const MAX_TRIES = 8;
+
+export interface SurrealStoreOptions {
+  readonly clock: Clock;
+  /** How a commit changes a state, for reading the journal again; the core's `applyEntry` unless given. */
+  readonly fold?: Fold;
+  /** Called once, when the store can write no more: the owner has to end the process. */
+  readonly onFailure?: (error: VaporaError) => void;
+}
+
+/**
+ * A commit is on disk once its journal row is. The instances' own rows and their histories are written out afterwards, in the
+ * background, and before any read that needs them. Opening it again replays what the journal holds.
+ */
+export class SurrealWorkflowStore implements WorkflowStore {
+  readonly #db: Database;
+  readonly #clock: Clock;
+  readonly #onFailure: ((error: VaporaError) => void) | undefined;
+  readonly #book: UnwrittenBook;
+  readonly #heads: HeadBook;
+  readonly #queue: CommitQueue;
+  readonly #projection: Projection;
+  readonly #blobs: BlobTable;
+  readonly #templates: LRUCache<Digest, WorkflowTemplate>;
+  #failure: VaporaError | null = null;
+  #closing: Promise<void> | null = null;
+
+  private constructor(parts: {
+    db: Database;
+    options: SurrealStoreOptions;
+    session: Session;
+    book: UnwrittenBook;
+    tail: JournalTail;
+    templates: LRUCache<Digest, WorkflowTemplate>;
+  }) {
+    const { db, options, session, book, tail } = parts;
+    const { clock } = options;
+    this.#db = db;
+    this.#clock = clock;
+    this.#onFailure = options.onFailure;
+    this.#book = book;
+    this.#templates = parts.templates;
+    this.#heads = new HeadBook(db, (id) => {
+      const unwritten = book.get(id);
+      if (unwritten === undefined) return undefined;
+      const { stored } = unwritten;
+      return stored === null ? null : { revision: stored.instance.revision, head: stored.head };
+    });
+    const onFatal = (cause: unknown): VaporaError => this.#fail(cause);
+    const { first: trimmed, last } = tail;
+    const heads = this.#heads;
+    this.#projection = new Projection({ db, clock, session, book, heads, trimmed, last, onFatal });
+    const ready = (): Promise<void> => this.#projection.ready();
+    this.#queue = new CommitQueue({ db, clock, session, heads, last, onFatal, ready });
+    this.#blobs = new BlobTable(db, (work) => this.#write(work));
+  }
+
+  /**
+   * Opens, migrates and recovers. Throws `store_locked`, `store_unreadable`, `store_engine_mismatch`, `store_newer`, `store_full`,
+   * `config_invalid`.
+   */
+  static async open(url: string, options: SurrealStoreOptions): Promise<SurrealWorkflowStore> {
+    const db = await openDatabase(url, options.clock);
+    try {
+      return await SurrealWorkflowStore.over(db, options);
+    } catch (error) {
+      await db.close();
+      throw error;
+    }
+  }
+
+  /** Over a connection that is open. A second store over the same data fences the first. */
+  static async over(db: Database, options: SurrealStoreOptions): Promise<SurrealWorkflowStore> {
+    const { clock } = options;
+    await migrate(db, clock);
+    const session = await takeOver(db, clock, PARTITION);
+    const book = new UnwrittenBook();
+    const templates = new LRUCache<Digest, WorkflowTemplate>({ max: MAX_TEMPLATES });
+    const fold = options.fold ?? applyEntry;
+    const loadTemplate = (hash: Digest): Promise<WorkflowTemplate | null> =>
+      readTemplate(db, templates, hash);
+    const tail = await recover({ db, clock, session, book, fold, loadTemplate });
+    const store = new SurrealWorkflowStore({ db, options, session, book, tail, templates });
+    await store.#projection.flush();
+    return store;
+  }
+
+  async save(commit: Commit): Promise<StoredInstance> {
+    this.#checkUsable();
+    checkCommit(commit);
+    const { previous, next } = commit;
+    const entry = encodeEntry(commit);
+    const stored: StoredInstance = { instance: next, head: entry.hash };
+    const base = previous === null ? null : { revision: previous.instance.revision, head: previous.head };
+    const { revision, text } = entry;
+    await this.#push({ id: next.id, previous: base, entry, text }, (row) => {
+      const now = this.#clock.now();
+      const isNew = base === null;
+      this.#book.add({ id: next.id, row, stored, entry: { revision, text }, isNew, now });
+    });
+    return stored;
+  }
+
+  async load(id: InstanceId): Promise<StoredInstance | null> {
+    this.#checkUsable();
+    const unwritten = this.#book.get(id);
+    if (unwritten !== undefined) return unwritten.stored;
+    const [found] = await this.#read('SELECT * FROM $id', { id: instanceId(id) });
+    const row = (found as readonly StateRow[])[0];
+    return row === undefined ? null : storedOf(row, this.#db.place);
+  }
+
+  async *loadActive(): AsyncIterable<readonly StoredInstance[]> {
+    this.#checkUsable();
+    await this.#projection.flush();
+    yield* loadLive(this.#db, (id) => this.#book.get(id)?.stored);
+  }
+
+  async delete(id: InstanceId): Promise<void> {
+    for (let tries = 1; ; tries += 1) {
+      const stored = await this.load(id);
+      if (stored === null) return;
+      const { instance, head } = stored;
+      assert(!isLive(instance), `a live instance is never deleted: ${id}`);
+      const previous = { revision: instance.revision, head };
+      try {
+        await this.#push({ id, previous, entry: null, text: deletionText(id) }, (row) =>
+          this.#book.addDeletion(id, row, this.#clock.now()),
+        );
+        return;
+      } catch (error) {
+        const hasMoved = error instanceof VaporaError && error.code === 'revision_conflict';
+        if (!hasMoved || tries === MAX_TRIES) throw error;
+      }
+    }
+  }
+
+  async list(query: InstanceQuery): Promise<InstancePage> {
+    this.#checkUsable();
+    await this.#projection.flush();
+    return listInstances(this.#db, query, this.#clock.now());
+  }
+
+  async *history(id: InstanceId, afterRevision = 0): AsyncIterable<Entry> {
+    this.#checkUsable();
+    await this.#projection.flush([id]);
+    yield* readHistory(this.#db, id, afterRevision);
+  }
+
+  async saveTemplate(template: WorkflowTemplate): Promise<void> {
+    this.#checkUsable();
+    if (this.#templates.has(template.hash)) return;
+    const rows = [{ id: template.hash, body: JSON.stringify(template) }];
+    await this.#write(async () => {
+      await this.#db.run('INSERT IGNORE INTO workflow_templates $rows RETURN NONE', { rows });
+    });
+    this.#templates.set(template.hash, template);
+  }
+
+  async loadTemplate(hash: Digest): Promise<WorkflowTemplate | null> {
+    this.#checkUsable();
+    return readTemplate(this.#db, this.#templates, hash);
+  }
+
+  async saveBlob(bytes: Uint8Array): Promise<Digest> {
+    this.#checkUsable();
+    return this.#blobs.save(bytes);
+  }
+
+  async loadBlob(digest: Digest): Promise<Uint8Array | null> {
+    this.#checkUsable();
+    return this.#blobs.load(digest);
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#finish();
+    return this.#closing;
+  }
+
+  async #finish(): Promise<void> {
+    await this.#queue.idle();
+    try {
+      if (this.#failure === null) await this.#projection.finish();
+    } finally {
+      this.#projection.stop();
+      this.#queue.fail(storeClosed());
+      await this.#db.close();
+    }
+  }
+
+  async #push(change: Change, onCommit: (row: number) => void): Promise<void> {
+    await this.#queue.push(change, (row) => {
+      onCommit(row);
+      this.#projection.noteCommit(row);
+    });
+  }
+
+  #checkUsable(): void {
+    if (this.#failure !== null) throw this.#failure;
+    if (this.#closing !== null) throw storeClosed();
+  }
+
+  #fail(cause: unknown): VaporaError {
+    if (this.#failure !== null) return this.#failure;
+    const error = storeFailure(cause, this.#db.place);
+    this.#failure = error;
+    this.#queue.fail(error);
+    this.#projection.stop();
+    this.#onFailure?.(error);
+    return error;
+  }
+
+  async #read(statements: string, values: Record<string, unknown>): Promise<readonly unknown[]> {
+    return this.#db.run(statements, values);
+  }
+
+  /** A write that may be repeated: conflicts are tried again, anything else is the end of this store. */
+  async #write(work: () => Promise<void>): Promise<void> {
+    for (let tries = 1; ; tries += 1) {
+      try {
+        await work();
+        return;
+      } catch (cause) {
+        if (isFull(cause) || !isConflict(cause) || tries === MAX_TRIES) throw this.#fail(cause);
+        await pause(this.#clock, tries);
+      }
+    }
+  }
+}
+
+async function readTemplate(
+  db: Database,
+  cache: LRUCache<Digest, WorkflowTemplate>,
+  hash: Digest,
+): Promise<WorkflowTemplate | null> {
+  const known = cache.get(hash);
+  if (known !== undefined) return known;
+  const [found] = await db.run('SELECT VALUE body FROM $id', {
+    id: new RecordId('workflow_templates', hash),
+  });
+  const body = (found as readonly unknown[])[0];
+  if (typeof body !== 'string') return null;
+  const template = JSON.parse(body) as WorkflowTemplate;
+  cache.set(hash, template);
+  return template;
+}
