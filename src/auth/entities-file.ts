@@ -26,8 +26,7 @@ const plain = z.strictObject({ type: id, id });
 const uid = z.union([plain, z.strictObject({ __entity: plain })]);
 const attributes = z
   .record(id, z.unknown())
-  .refine((value) => depthOf(value) <= MAX_ATTRIBUTE_DEPTH, `nests deeper than ${MAX_ATTRIBUTE_DEPTH} levels`)
-  .refine((value) => !LONE_SURROGATE.test(JSON.stringify(value)), 'not valid Unicode');
+  .refine((value) => isBounded(value), `not valid Unicode, or deeper than ${MAX_ATTRIBUTE_DEPTH} levels`);
 const entitySchema = z.strictObject({
   uid,
   attrs: attributes.default({}),
@@ -115,10 +114,12 @@ function offsetOfElement(text: string, index: number): number {
   return 0;
 }
 
-/** Nesting of a JSON value, counted no further than is of interest. */
-function depthOf(value: unknown, depth = 0): number {
-  if (typeof value !== 'object' || value === null || depth > MAX_ATTRIBUTE_DEPTH) return depth;
-  let deepest = depth;
-  for (const inner of Object.values(value)) deepest = Math.max(deepest, depthOf(inner, depth + 1));
-  return deepest;
+/** Whether the evaluator can take the JSON value: not too deep, no lone surrogates. */
+function isBounded(value: unknown, depth = 0): boolean {
+  if (typeof value === 'string') return !LONE_SURROGATE.test(value);
+  if (typeof value !== 'object' || value === null) return true;
+  if (depth >= MAX_ATTRIBUTE_DEPTH) return false;
+  return Object.entries(value).every(
+    ([key, inner]) => !LONE_SURROGATE.test(key) && isBounded(inner, depth + 1),
+  );
 }
