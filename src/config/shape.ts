@@ -24,7 +24,7 @@ export interface Field<T> {
   readonly isRequired: boolean;
   readonly fallback: unknown;
 }
-interface RequiredField<T> extends Field<T> {
+export interface RequiredField<T> extends Field<T> {
   readonly isRequired: true;
 }
 

@@ -1,0 +1,105 @@
+/** The composition root: every moving part of an engine, top to bottom. */
+import pino, { type Logger } from 'pino';
+import type { Agent } from './agent/agent.js';
+import { createCommandRunner } from './agent/command.js';
+import { type AttemptLimits, DEFAULT_LIMITS } from './agent/limits.js';
+import { endOrphans } from './agent/process-marks.js';
+import { createSdkRunner } from './agent/sdk-runner.js';
+import { AllowAllAuthorizer } from './auth/allow-all.js';
+import { CedarAuthorizer } from './auth/cedar.js';
+import type { EngineConfig } from './config/load.js';
+import type { VaporaError } from './core/errors.js';
+import type { Clock, WorkflowStore } from './core/ports.js';
+import { systemClock } from './engine/clock.js';
+import { WorkflowOrchestrator } from './engine/orchestrator.js';
+import { SurrealWorkflowStore } from './store/surreal/store.js';
+import { InProcessTransport } from './transport/in-process.js';
+
+export interface EngineOptions {
+  /** Agents of this process, beside those of the configuration. */
+  readonly agents?: readonly Agent[];
+  /** Default: warnings and worse, as JSON lines on stderr. */
+  readonly logger?: Logger;
+  readonly clock?: Clock;
+}
+
+export interface Engine {
+  readonly api: WorkflowOrchestrator;
+  readonly store: WorkflowStore;
+  readonly authorizer: CedarAuthorizer | AllowAllAuthorizer;
+  /** Agents may come and go while the engine runs. */
+  readonly transport: InProcessTransport;
+  /** Resolves, with why, when the engine can't go on; end the process then: the next one recovers. */
+  readonly failed: Promise<VaporaError>;
+  /** Wakes every instance that is not at an end; answers how many. Without it, only what is asked for is woken. */
+  recover(): Promise<number>;
+  /** Stops agents, finishes commits, lets go of the store. Idempotent. */
+  close(): Promise<void>;
+}
+
+/**
+ * Opens the store that the configuration names and everything around it. Nothing goes on until something is started, asked for or
+ * recovered. Throws `policy_invalid`, `config_invalid` (an agent), and the store's errors (`store_locked`, …); then nothing is open.
+ */
+export async function openEngine(config: EngineConfig, options: EngineOptions = {}): Promise<Engine> {
+  const clock = options.clock ?? systemClock();
+  const log = options.logger ?? pino({ level: 'warn' }, pino.destination({ dest: 2, sync: true }));
+  const { engine: settings } = config;
+
+  const authorizer = await openAuthorizer(settings.cedarPolicyDir, log);
+  let onFailure: (error: VaporaError) => void = () => {};
+  const storeFailed = new Promise<VaporaError>((resolve) => {
+    onFailure = resolve;
+  });
+  try {
+    const transport = openTransport(config, options.agents ?? [], clock);
+    const store = await SurrealWorkflowStore.open(settings.store, { clock, onFailure });
+    try {
+      if (config.agents.length > 0) await endOrphans(settings.store, clock);
+    } catch (error) {
+      await store.close();
+      throw error;
+    }
+    const orchestrator = new WorkflowOrchestrator({
+      store,
+      transport,
+      authorizer,
+      clock,
+      log,
+      templates: config.templates,
+      maxParallelTasks: settings.maxParallelTasks,
+      limits: settings.limits,
+    });
+    return {
+      api: orchestrator,
+      store,
+      authorizer,
+      transport,
+      failed: Promise.race([orchestrator.failed, storeFailed]),
+      recover: () => orchestrator.recover(),
+      close: async () => {
+        await orchestrator.close();
+        if (authorizer instanceof CedarAuthorizer) authorizer.close();
+      },
+    };
+  } catch (error) {
+    if (authorizer instanceof CedarAuthorizer) authorizer.close();
+    throw error;
+  }
+}
+
+async function openAuthorizer(directory: string | null, log: Logger): Promise<CedarAuthorizer | AllowAllAuthorizer> {
+  if (directory !== null) return CedarAuthorizer.loadFromDir(directory);
+  log.warn('authorization is off: no `cedar_policy_dir` is configured, so everything is allowed');
+  return new AllowAllAuthorizer();
+}
+
+function openTransport(config: EngineConfig, agents: readonly Agent[], clock: Clock): InProcessTransport {
+  const { maxArtifactBytes, maxOutputBytes } = config.engine.limits;
+  const limits: AttemptLimits = { ...DEFAULT_LIMITS, maxArtifactBytes, maxOutputBytes };
+  const owner = config.engine.store;
+  return new InProcessTransport(clock, [
+    ...config.agents.map((agent) => createCommandRunner(agent, { clock, owner, limits })),
+    ...agents.map((agent) => createSdkRunner(agent, { limits })),
+  ]);
+}
