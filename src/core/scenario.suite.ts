@@ -73,7 +73,10 @@ export function template(
 }
 
 /** Stages side by side: with needs exactly as written. */
-export function graph(stages: readonly StageTemplate[], more: Partial<WorkflowTemplate> = {}): WorkflowTemplate {
+export function graph(
+  stages: readonly StageTemplate[],
+  more: Partial<WorkflowTemplate> = {},
+): WorkflowTemplate {
   return { ...template([], more), stages };
 }
 
@@ -176,10 +179,9 @@ export class Scenario {
   }
 
   get isPaused(): boolean {
-    const { status } = this.state;
-    if (isTerminal(status) || status === 'waiting_approval' || status === 'blocked') {
-      return !this.effects.some((effect) => effect.type === 'execute');
-    }
+    const { status, stages } = this.state;
+    const isResting = isTerminal(status) || status === 'waiting_approval' || status === 'blocked';
+    if (isResting && !stages.some((item) => item.compensation.status === 'running')) return true;
     return this.effects.some(
       (effect) => effect.type === 'execute' && this.#given.get(keyOf(effect)) === 'pause',
     );
