@@ -9,7 +9,7 @@ import { AllowAllAuthorizer } from './auth/allow-all.js';
 import { CedarAuthorizer } from './auth/cedar.js';
 import type { EngineConfig } from './config/load.js';
 import type { VaporaError } from './core/errors.js';
-import type { Clock, WorkflowStore } from './core/ports.js';
+import type { Clock } from './core/ports.js';
 import { systemClock } from './engine/clock.js';
 import { WorkflowOrchestrator } from './engine/orchestrator.js';
 import { SurrealWorkflowStore } from './store/surreal/store.js';
@@ -25,7 +25,7 @@ export interface EngineOptions {
 
 export interface Engine {
   readonly api: WorkflowOrchestrator;
-  readonly store: WorkflowStore;
+  readonly store: SurrealWorkflowStore;
   readonly authorizer: CedarAuthorizer | AllowAllAuthorizer;
   /** Agents may come and go while the engine runs. */
   readonly transport: InProcessTransport;
@@ -88,7 +88,10 @@ export async function openEngine(config: EngineConfig, options: EngineOptions = 
   }
 }
 
-async function openAuthorizer(directory: string | null, log: Logger): Promise<CedarAuthorizer | AllowAllAuthorizer> {
+async function openAuthorizer(
+  directory: string | null,
+  log: Logger,
+): Promise<CedarAuthorizer | AllowAllAuthorizer> {
   if (directory !== null) return CedarAuthorizer.loadFromDir(directory);
   log.warn('authorization is off: no `cedar_policy_dir` is configured, so everything is allowed');
   return new AllowAllAuthorizer();

@@ -13,6 +13,7 @@ import type { Database } from './connection.js';
 import { FENCED, isConflict, isThrown, TAKEN } from './fault.js';
 import type { Head, HeadBook } from './head-book.js';
 import { instanceId, JOURNAL } from './rows.js';
+import type { StoreStatistics } from './statistics.js';
 
 const MAX_BATCH = 256;
 const MAX_BATCH_CHARACTERS = 1024 * 1024;
@@ -54,6 +55,7 @@ export class CommitQueue {
   readonly #heads: HeadBook;
   readonly #onFatal: (cause: unknown) => VaporaError;
   readonly #ready: () => Promise<void>;
+  readonly #statistics: StoreStatistics;
   #queue: Waiting[] = [];
   #last: number;
   #draining: Promise<void> | null = null;
@@ -68,6 +70,7 @@ export class CommitQueue {
     last: number;
     onFatal: (cause: unknown) => VaporaError;
     ready: () => Promise<void>;
+    statistics: StoreStatistics;
   }) {
     this.#db = parts.db;
     this.#clock = parts.clock;
@@ -76,6 +79,7 @@ export class CommitQueue {
     this.#last = parts.last;
     this.#onFatal = parts.onFatal;
     this.#ready = parts.ready;
+    this.#statistics = parts.statistics;
   }
 
   /** Resolves once the change is on disk; `onCommit` has been called with its journal row then, in the order of commits. */
@@ -166,9 +170,20 @@ export class CommitQueue {
         }
       }
       this.#last = n;
+      this.#count(admitted);
       for (const { onCommit } of admitted) onCommit(n);
       for (const { resolve } of admitted) resolve();
       return;
+    }
+  }
+
+  #count(batch: readonly Waiting[]): void {
+    const statistics = this.#statistics;
+    statistics.journalRows += 1;
+    statistics.commits += batch.length;
+    for (const { change } of batch) {
+      statistics.journalBytes += change.text.length;
+      if (change.previous === null) statistics.instances += 1;
     }
   }
 

@@ -11,7 +11,8 @@ import { CHECK_FENCE, type Session, sessionValues } from './commit-queue.js';
 import type { Database } from './connection.js';
 import { FENCED, isConflict, isFull, isThrown } from './fault.js';
 import type { HeadBook } from './head-book.js';
-import { columnsOf, HISTORY, historyRange, instanceId, journalRange } from './rows.js';
+import { columnsOf, HISTORY, historyRange, type InstanceColumns, instanceId, journalRange } from './rows.js';
+import type { StoreStatistics } from './statistics.js';
 import type { NewEntry, Unwritten, UnwrittenBook } from './unwritten.js';
 
 const BATCH = 128;
@@ -39,6 +40,7 @@ export class Projection {
   readonly #book: UnwrittenBook;
   readonly #heads: HeadBook;
   readonly #onFatal: (cause: unknown) => VaporaError;
+  readonly #statistics: StoreStatistics;
   #running: Promise<void> | null = null;
   #cancelTimer: (() => void) | null = null;
   #trimmed: number;
@@ -55,6 +57,7 @@ export class Projection {
     trimmed: number;
     last: number;
     onFatal: (cause: unknown) => VaporaError;
+    statistics: StoreStatistics;
   }) {
     this.#db = parts.db;
     this.#clock = parts.clock;
@@ -64,6 +67,7 @@ export class Projection {
     this.#trimmed = parts.trimmed;
     this.#last = parts.last;
     this.#onFatal = parts.onFatal;
+    this.#statistics = parts.statistics;
   }
 
   /** To be called after each commit with its journal row. */
@@ -186,7 +190,9 @@ export class Projection {
     for (let tries = 1; ; tries += 1) {
       try {
         // an earlier try may have been written in spite of its error, so only the first one may count on new rows
-        await this.#db.run(STATEMENTS, { ...sessionValues(this.#session), ...valuesOf(batch, tries === 1) });
+        const values = valuesOf(batch, tries === 1);
+        await this.#db.run(STATEMENTS, { ...sessionValues(this.#session), ...values });
+        this.#count(values);
         break;
       } catch (cause) {
         const mayRetry = isConflict(cause) ? tries < MAX_TRIES : tries === 1;
@@ -200,6 +206,19 @@ export class Projection {
       if (stored === null) this.#heads.forget(id);
       else this.#heads.remember(id, { revision: stored.instance.revision, head: stored.head });
       this.#book.settle(unwritten, now);
+    }
+  }
+
+  #count({ fresh, changed, history, rewritten }: Values): void {
+    const statistics = this.#statistics;
+    statistics.projections += 1;
+    for (const row of [...fresh, ...changed.map(({ content }) => content)]) {
+      statistics.projectedRows += 1;
+      statistics.projectedBytes += row.state.length;
+    }
+    for (const { entries } of [...history, ...rewritten.map(({ content }) => content)]) {
+      statistics.projectedRows += 1;
+      for (const text of entries) statistics.projectedBytes += text.length;
     }
   }
 
@@ -240,11 +259,20 @@ function fits(batch: readonly Unwritten[], next: Unwritten): boolean {
   return batch.length < BATCH && size <= BATCH_CHARACTERS;
 }
 
-function valuesOf(batch: readonly Unwritten[], isFirstTry: boolean): Record<string, unknown> {
-  const fresh: unknown[] = [];
-  const changed: unknown[] = [];
-  const history: unknown[] = [];
-  const rewritten: unknown[] = [];
+interface Values {
+  readonly fresh: ({ id: RecordId } & InstanceColumns)[];
+  readonly changed: { id: RecordId; content: InstanceColumns }[];
+  readonly history: { id: RecordId; entries: string[] }[];
+  readonly rewritten: { id: RecordId; content: { entries: string[] } }[];
+  readonly cleared: unknown[];
+  readonly gone: RecordId[];
+}
+
+function valuesOf(batch: readonly Unwritten[], isFirstTry: boolean): Values {
+  const fresh: Values['fresh'] = [];
+  const changed: Values['changed'] = [];
+  const history: Values['history'] = [];
+  const rewritten: Values['rewritten'] = [];
   const cleared = batch.filter(({ clears }) => clears > 0);
   for (const { id, stored, entries, isNew } of batch) {
     if (stored === null) continue;

@@ -28,6 +28,7 @@ import { Projection } from './projection.js';
 import { listInstances, loadLive, readHistory } from './queries.js';
 import { type Fold, type JournalTail, recover, takeOver } from './recovery.js';
 import { deletionText, instanceId, type StateRow, storedOf } from './rows.js';
+import { noStatistics, type StoreStatistics } from './statistics.js';
 import { UnwrittenBook } from './unwritten.js';
 
 const PARTITION = 'main';
@@ -56,6 +57,7 @@ export class SurrealWorkflowStore implements WorkflowStore {
   readonly #projection: Projection;
   readonly #blobs: BlobTable;
   readonly #templates: LRUCache<Digest, WorkflowTemplate>;
+  readonly #statistics = noStatistics();
   #failure: VaporaError | null = null;
   #closing: Promise<void> | null = null;
 
@@ -83,9 +85,28 @@ export class SurrealWorkflowStore implements WorkflowStore {
     const onFatal = (cause: unknown): VaporaError => this.#fail(cause);
     const { first: trimmed, last } = tail;
     const heads = this.#heads;
-    this.#projection = new Projection({ db, clock, session, book, heads, trimmed, last, onFatal });
+    this.#projection = new Projection({
+      db,
+      clock,
+      session,
+      book,
+      heads,
+      trimmed,
+      last,
+      onFatal,
+      statistics: this.#statistics,
+    });
     const ready = (): Promise<void> => this.#projection.ready();
-    this.#queue = new CommitQueue({ db, clock, session, heads, last, onFatal, ready });
+    this.#queue = new CommitQueue({
+      db,
+      clock,
+      session,
+      heads,
+      last,
+      onFatal,
+      ready,
+      statistics: this.#statistics,
+    });
     this.#blobs = new BlobTable(db, (work) => this.#write(work));
   }
 
@@ -117,6 +138,11 @@ export class SurrealWorkflowStore implements WorkflowStore {
     const store = new SurrealWorkflowStore({ db, options, session, book, tail, templates });
     await store.#projection.flush();
     return store;
+  }
+
+  /** Counted since it was opened. */
+  statistics(): Readonly<StoreStatistics> {
+    return { ...this.#statistics };
   }
 
   async save(commit: Commit): Promise<StoredInstance> {

@@ -1,0 +1,62 @@
+// Instances that are there when an engine is opened: how long until all go on, and what they cost in memory.
+import { spawnSync } from 'node:child_process';
+import { rm } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { makeDirectory } from './disk.mjs';
+import { INITIATOR, open, peakMemoryMb } from './workload.mjs';
+
+const [workflow, countText, phase, given] = process.argv.slice(2);
+const count = Number(countText);
+
+if (phase === 'fill') {
+  const engine = await open(given);
+  let started = 0;
+  const line = async () => {
+    while (started < count) {
+      started += 1;
+      await engine.api.start({ workflow, input: { n: 1 }, initiator: INITIATOR });
+    }
+  };
+  await Promise.all(Array.from({ length: 64 }, line));
+  // as after a crash: nothing is closed
+  process.kill(process.pid, 'SIGKILL');
+}
+
+const at = await makeDirectory();
+const self = fileURLToPath(import.meta.url);
+const { signal } = spawnSync(process.execPath, [self, workflow, countText, 'fill', at], { stdio: 'inherit' });
+if (signal !== 'SIGKILL') throw new Error('the filling process did not get to its end');
+
+const began = performance.now();
+const engine = await open(at);
+const openedMs = performance.now() - began;
+let dispatched = 0;
+let firstMs = null;
+let done;
+const all = new Promise((resolve) => {
+  done = resolve;
+});
+engine.api.subscribe((notice) => {
+  if (notice.kind !== 'event' || notice.event.type !== 'task_dispatched') return;
+  firstMs ??= performance.now() - began;
+  dispatched += 1;
+  if (dispatched === count) done();
+});
+const recovered = await engine.recover();
+if (workflow === 'active') await all;
+const ms = performance.now() - began;
+if (recovered !== count) throw new Error(`${recovered} of ${count} instances were recovered`);
+// what was needed for reading is let go before memory is read
+await new Promise((resolve) => setTimeout(resolve, 500));
+const result = {
+  workflow,
+  count,
+  openedMs,
+  firstMs,
+  ms,
+  memoryMb: process.memoryUsage.rss() / 2 ** 20,
+  peakMemoryMb: peakMemoryMb(),
+};
+process.stdout.write(`${JSON.stringify(result)}\n`);
+await rm(at, { recursive: true, force: true });
+process.exit(0);

@@ -1,0 +1,57 @@
+// One scenario at one concurrency, in a process of its own: prints one JSON line.
+import { rm } from 'node:fs/promises';
+import { diskBytes, makeDirectory } from './disk.mjs';
+import { ENDS, INITIATOR, open, peakMemoryMb, percentile } from './workload.mjs';
+
+const [workflow, inFlightText, secondsText] = process.argv.slice(2);
+const inFlight = Number(inFlightText);
+const at = await makeDirectory();
+const engine = await open(at);
+let isFailed = false;
+engine.failed.then(() => {
+  isFailed = true;
+});
+
+async function one() {
+  const { id } = await engine.api.start({ workflow, input: { n: 1 }, initiator: INITIATOR });
+  const { status } = await engine.api.untilRest(id);
+  if (status !== ENDS[workflow] || isFailed) throw new Error(`${workflow} ended ${status}`);
+}
+
+/** Runs for a while; latencies in milliseconds. */
+async function load(seconds) {
+  const latencies = [];
+  const began = performance.now();
+  const line = async () => {
+    while (performance.now() - began < seconds * 1000) {
+      const start = performance.now();
+      await one();
+      latencies.push(performance.now() - start);
+    }
+  };
+  await Promise.all(Array.from({ length: inFlight }, line));
+  return { latencies: latencies.sort((a, b) => a - b), ms: performance.now() - began };
+}
+
+await load(1);
+const before = engine.store.statistics();
+const { latencies, ms } = await load(Number(secondsText));
+await engine.store.list({ limit: 1 });
+const after = engine.store.statistics();
+const written = Object.fromEntries(Object.keys(after).map((key) => [key, after[key] - before[key]]));
+const total = (await engine.store.list({ limit: 1 })).items.length && after.instances;
+await engine.close();
+const result = {
+  workflow,
+  inFlight,
+  workflows: latencies.length,
+  perSecond: (latencies.length / ms) * 1000,
+  p50: percentile(latencies, 0.5),
+  p99: percentile(latencies, 0.99),
+  written,
+  peakMemoryMb: peakMemoryMb(),
+  diskBytesPerWorkflow: (await diskBytes(at)) / total,
+};
+process.stdout.write(`${JSON.stringify(result)}\n`);
+await rm(at, { recursive: true, force: true });
+process.exit(0);

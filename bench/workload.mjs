@@ -1,0 +1,72 @@
+// The scenarios, as users would write them: no-op agents in the process, about 200 bytes of artifact handed on.
+import { cpus } from 'node:os';
+import pino from 'pino';
+import { defineWorkflow, openEngine, PermanentError, parseConfig } from '../dist/index.js';
+
+const artifact = { name: 'result', kind: 'code', content: 'x'.repeat(200) };
+const agent = (name, more = {}) => ({
+  name,
+  roles: [name],
+  maxConcurrent: 100_000,
+  execute: () => ({ artifacts: [artifact] }),
+  compensate: () => undefined,
+  ...more,
+});
+
+export const AGENTS = [
+  agent('a'),
+  agent('b'),
+  agent('c'),
+  agent('d'),
+  agent('broken', {
+    execute: () => {
+      throw new PermanentError('fails for good');
+    },
+  }),
+  // never ends: for instances that are active when the process dies
+  agent('endless', { execute: () => new Promise(() => {}) }),
+];
+
+const stage = (name, agents, more = {}) => ({ name, agents, ...more });
+
+export const WORKFLOWS = {
+  seq3: [stage('one', ['a']), stage('two', ['b']), stage('three', ['c'])],
+  par4: [stage('one', ['a']), stage('four', ['a', 'b', 'c', 'd'], { parallel: true }), stage('last', ['b'])],
+  saga: [
+    stage('one', ['a'], { compensation_agents: ['a'] }),
+    stage('two', ['b'], { compensation_agents: ['b'] }),
+    stage('three', ['broken']),
+  ],
+  active: [stage('one', ['endless'])],
+  waiting: [stage('one', ['a'], { approval_required: true })],
+};
+
+export const ENDS = { seq3: 'completed', par4: 'completed', saga: 'failed' };
+
+/** An engine over a store of its own, in the directory `at`. */
+export function open(at) {
+  const text = `[engine]\nstore = "rocksdb://${at}/data"\nmax_parallel_tasks = 100000\n`;
+  const config = parseConfig(text, { file: `${at}/workflows.toml` }, {});
+  const templates = new Map(
+    Object.entries(WORKFLOWS).map(([name, stages]) => [
+      name,
+      defineWorkflow({ name, trigger: 'manual', stages }, config.engine),
+    ]),
+  );
+  return openEngine({ ...config, templates }, { agents: AGENTS, logger: pino({ level: 'silent' }) });
+}
+
+export const INITIATOR = { user: 'bench', groups: [] };
+
+export function machine() {
+  const [first] = cpus();
+  return `${cpus().length} cores, ${first?.model.trim() ?? 'unknown'}, Node ${process.versions.node}`;
+}
+
+export function percentile(sorted, share) {
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
+}
+
+export function peakMemoryMb() {
+  return process.resourceUsage().maxRSS / 1024;
+}
