@@ -92,6 +92,10 @@ export class TaskProcess {
         stdio: ['pipe', 'pipe', 'pipe'],
         windowsHide: true,
       });
+      // heard in `run` too; here already, because an error that nobody hears ends the process
+      child.on('error', () => undefined);
+      // without a process there may be no pipes either (EMFILE)
+      if (child.pid === undefined) return child;
       child.stdout.on('data', order.onStdout);
       child.stderr.on('data', order.onStderr);
       // a command need not read its task (EPIPE), and a pipe that breaks shows in what was said before

@@ -46,7 +46,13 @@ export function startCommand(bench: Bench, command: readonly string[], setting: 
       timeoutMs: 20_000,
       ...setting.config,
     },
-    { clock: realClock, owner: `tests-${process.pid}`, workRoot: bench.workRoot, killGraceMs: 200, ...setting.options },
+    {
+      clock: realClock,
+      owner: `tests-${process.pid}`,
+      workRoot: bench.workRoot,
+      killGraceMs: 200,
+      ...setting.options,
+    },
   );
   const transport = new InProcessTransport(realClock, [runner]);
   const sink = setting.sink ?? new MemorySink();

@@ -1,43 +1,21 @@
 /** Agents that are commands: one process, in a group of its own, for each attempt. The protocol is in `docs/agents.md`. */
 import { stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import type { AgentInfo, Clock, TaskOrder, TaskOutcome } from '../core/ports.js';
-import type { AttemptVoice, Runner } from '../transport/runner.js';
+import type { AgentInfo, TaskOrder, TaskOutcome } from '../core/ports.js';
+import type { AbortSource, AttemptVoice, Runner } from '../transport/runner.js';
 import { verdictOf } from './agent.js';
 import { CommandAttempt } from './command-attempt.js';
+import type { CommandAgentConfig, CommandRunnerOptions } from './command-config.js';
 import { environmentOf, makeWorkdir, removeWorkdir, writeTask } from './command-task.js';
-import { type AttemptLimits, DEFAULT_LIMITS } from './limits.js';
+import { DEFAULT_LIMITS } from './limits.js';
 import { describe, failedOutcome } from './outcome.js';
-
-/** What `[[agents]]` describes; paths are absolute. */
-export interface CommandAgentConfig {
-  readonly name: string;
-  readonly roles: readonly string[];
-  readonly maxConcurrent: number;
-  /** Program and arguments; at least the program. */
-  readonly command: readonly string[];
-  readonly cwd: string;
-  readonly env: Readonly<Record<string, string>>;
-  /** Of one attempt; null: only the stage's and the workflow's limits count. */
-  readonly timeoutMs: number | null;
-}
-
-export interface CommandRunnerOptions {
-  readonly clock: Clock;
-  /** Names the engine whose processes these are, see `endOrphans`. */
-  readonly owner: string;
-  readonly limits?: AttemptLimits;
-  /** Where the private directories of attempts are made; default: the system's place for temporary files. */
-  readonly workRoot?: string;
-  /** Between SIGTERM and SIGKILL. */
-  readonly killGraceMs?: number;
-  /** Of stdout that is neither progress nor steps; larger artifacts go by `path`. */
-  readonly maxStdoutBytes?: number;
-}
 
 const DEFAULT_KILL_GRACE_MS = 5_000;
 const DEFAULT_MAX_STDOUT_BYTES = 16 * 1024 * 1024;
 
+export type { CommandAgentConfig, CommandRunnerOptions } from './command-config.js';
+
+/** Makes a command executable by the in-process transport; `config` is taken to be valid. */
 export function createCommandRunner(config: CommandAgentConfig, options: CommandRunnerOptions): Runner {
   return new CommandRunner(config, options);
 }
@@ -62,13 +40,13 @@ class CommandRunner implements Runner {
     this.info = Object.freeze({ name, roles: Object.freeze([...roles]), maxConcurrent, leaseMs: null });
   }
 
-  async run(order: TaskOrder, voice: AttemptVoice, signal: AbortSignal): Promise<TaskOutcome> {
+  async run(order: TaskOrder, voice: AttemptVoice, abort: AbortSource): Promise<TaskOutcome> {
     let workdir: string | null = null;
     try {
       const missing = await this.#missingDirectory();
       if (missing !== null) return missing;
       workdir = await makeWorkdir(this.#options.workRoot);
-      return await this.#attempt(order, voice, signal, workdir);
+      return await this.#attempt(order, voice, abort.signal, workdir);
     } catch (error) {
       // before the command was started: a read or a write that failed
       const { code, isRetryable } = verdictOf(error);

@@ -1,7 +1,7 @@
 /** What an in-process agent is given beside its task. */
 import type { BlobRef, StepResult } from '../core/instance.js';
 import type { InputArtifact, TaskOrder } from '../core/ports.js';
-import type { AttemptVoice } from '../transport/runner.js';
+import type { AbortSource, AttemptVoice } from '../transport/runner.js';
 import {
   type ArtifactFilter,
   type ArtifactReader,
@@ -29,10 +29,10 @@ export function loadInput(ref: BlobRef, voice: AttemptVoice): unknown {
 
 /** The context of one attempt and the log that it gathers. Parts that most agents never touch are made on first use. */
 export class AttemptContext implements TaskContext {
-  readonly signal: AbortSignal;
   readonly heartbeat: () => void;
   readonly progress: (message: string, fraction?: number) => void;
   readonly step: <T>(name: string, run: () => T | Promise<T>) => Promise<T>;
+  readonly #abort: AbortSource;
   readonly #order: TaskOrder;
   readonly #voice: AttemptVoice;
   readonly #limits: AttemptLimits;
@@ -41,11 +41,11 @@ export class AttemptContext implements TaskContext {
   #artifacts: ArtifactReader | null = null;
   #steps: StepBook | null = null;
 
-  constructor(order: TaskOrder, voice: AttemptVoice, signal: AbortSignal, limits: AttemptLimits) {
+  constructor(order: TaskOrder, voice: AttemptVoice, abort: AbortSource, limits: AttemptLimits) {
     this.#order = order;
     this.#voice = voice;
     this.#limits = limits;
-    this.signal = signal;
+    this.#abort = abort;
     this.heartbeat = () => voice.heartbeat();
     this.progress = (message, fraction) =>
       voice.progress({ message: clip(String(message)), fraction: fractionOf(fraction) });
@@ -53,6 +53,10 @@ export class AttemptContext implements TaskContext {
       this.#steps ??= new StepBook(order.steps, voice, limits);
       return handled(this.#steps.step(name, run));
     };
+  }
+
+  get signal(): AbortSignal {
+    return this.#abort.signal;
   }
 
   get log(): TaskLog {

@@ -6,7 +6,6 @@ import { encodeJson } from './json-value.js';
 import type { AttemptLimits } from './limits.js';
 
 const MAX_MESSAGE_CHARACTERS = 1_000;
-const encoder = new TextEncoder();
 
 /** The agent broke the rules of what it may hand in: permanent, `agent_protocol`. The message goes on after "agent `x` ". */
 export class ProtocolError extends Error {
@@ -123,7 +122,7 @@ export function checkOutput(output: unknown, limits: AttemptLimits, what = '`out
 
 /** Text as UTF-8, bytes as a copy, anything else as JSON. Throws {@link ProtocolError}. */
 export function encodeContent(name: string, content: unknown): Uint8Array {
-  if (typeof content === 'string') return encoder.encode(content);
+  if (typeof content === 'string') return utf8(content);
   // a copy: the agent may go on using its buffer
   if (content instanceof Uint8Array) return new Uint8Array(content);
   const json = encodeJson(content);
@@ -132,7 +131,12 @@ export function encodeContent(name: string, content: unknown): Uint8Array {
       `returned artifact \`${name}\` whose content is neither text, bytes nor JSON: ${json.problem}`,
     );
   }
-  return encoder.encode(json.text);
+  return utf8(json.text);
+}
+
+/** In a buffer of its own; several times faster than a `TextEncoder` for short texts. */
+function utf8(text: string): Uint8Array {
+  return new Uint8Array(Buffer.from(text));
 }
 
 /** Counts artifacts against the limits. Throws {@link ProtocolError}. */

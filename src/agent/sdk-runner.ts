@@ -1,7 +1,7 @@
 /** Makes an agent of functions executable by the in-process transport. */
 import { VaporaError } from '../core/errors.js';
 import type { AgentInfo, TaskOrder, TaskOutcome } from '../core/ports.js';
-import type { AttemptVoice, Runner } from '../transport/runner.js';
+import type { AbortSource, AttemptVoice, Runner } from '../transport/runner.js';
 import { type Agent, type CompensationTask, defineAgent, type Task, verdictOf } from './agent.js';
 import { AttemptContext, loadInput } from './context.js';
 import { type AttemptLimits, DEFAULT_LIMITS } from './limits.js';
@@ -38,8 +38,8 @@ class SdkRunner implements Runner {
     });
   }
 
-  async run(order: TaskOrder, voice: AttemptVoice, signal: AbortSignal): Promise<TaskOutcome> {
-    const ctx = new AttemptContext(order, voice, signal, this.#limits);
+  async run(order: TaskOrder, voice: AttemptVoice, abort: AbortSource): Promise<TaskOutcome> {
+    const ctx = new AttemptContext(order, voice, abort, this.#limits);
     let result: unknown;
     try {
       const loading = loadInput(order.input, voice);

@@ -68,7 +68,7 @@ describe('an in-process transport', () => {
   });
 
   it('resolves a stop only after the runner has settled and the sink has heard the end', async () => {
-    const { transport, sink, order } = dispatch(async (_order, _voice, signal) => {
+    const { transport, sink, order } = dispatch(async (_order, _voice, { signal }) => {
       await untilAborted(signal);
       await pause(50);
       return DONE;
@@ -110,7 +110,7 @@ describe('an in-process transport', () => {
   });
 
   it('stops everything when it is closed and takes no further orders', async () => {
-    const { transport, sink } = dispatch(async (_order, _voice, signal) => {
+    const { transport, sink } = dispatch(async (_order, _voice, { signal }) => {
       await untilAborted(signal);
       return DONE;
     });

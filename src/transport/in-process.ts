@@ -112,7 +112,7 @@ class Attempt implements AttemptVoice {
   start(): void {
     let running: Promise<TaskOutcome>;
     try {
-      running = this.#runner.run(this.#order, this, this.#abort.signal);
+      running = this.#runner.run(this.#order, this, this.#abort);
     } catch (error) {
       running = Promise.reject(error);
     }
