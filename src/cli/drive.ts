@@ -2,12 +2,7 @@
 import type { Notice } from '../core/api.js';
 import { assert, VaporaError } from '../core/errors.js';
 import type { EventRecord } from '../core/events.js';
-import {
-  deadLettersOf,
-  type Principal,
-  type StageState,
-  type WorkflowInstance,
-} from '../core/instance.js';
+import { deadLettersOf, type Principal, type StageState, type WorkflowInstance } from '../core/instance.js';
 import { LiveView } from './live-view.js';
 import type { Session } from './session.js';
 import type { Shell } from './shell.js';

@@ -56,7 +56,11 @@ const SPEAKERS: { readonly [T in EventType]: Speaker<T> } = {
   ],
   stage_authorized: (e) => [...decisionTone(e.decision), `${e.action} ${decided(e.decision)}`],
   approval_requested: (e) => ['?', 'wait', `approval wanted${until(e.deadlineAt)}`],
-  approval_given: (e) => ['✓', 'good', `approved by ${clean(e.by)}${e.comment === null ? '' : `: ${clean(e.comment)}`}`],
+  approval_given: (e) => [
+    '✓',
+    'good',
+    `approved by ${clean(e.by)}${e.comment === null ? '' : `: ${clean(e.comment)}`}`,
+  ],
   approval_rejected: (e) => ['✗', 'bad', `rejected by ${clean(e.by)}: ${clean(e.reason)}`],
   approval_expired: (e) => ['!', 'wait', `nobody approved in time, which counts as ${e.outcome}`],
   stage_started: (e) => ['●', 'busy', `started${until(e.deadlineAt)}`],

@@ -51,7 +51,11 @@ function usageError(error: CommanderError): VaporaError {
   const hint =
     meant === undefined
       ? 'see `vapora --help`, or `--help` behind any command'
-      : `did you mean ${meant.replace(/^one of /, '').split(', ').map((name) => `\`${name}\``).join(' or ')}?`;
+      : `did you mean ${meant
+          .replace(/^one of /, '')
+          .split(', ')
+          .map((name) => `\`${name}\``)
+          .join(' or ')}?`;
   return new VaporaError('usage', message.charAt(0).toLowerCase() + message.slice(1), { hint });
 }
 

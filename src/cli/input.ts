@@ -62,7 +62,9 @@ function unreadable(name: string, error: unknown): VaporaError {
     const hint = 'an input is a file, `-` for stdin, or JSON such as `{"key": "value"}`';
     return new VaporaError('input_invalid', `${name} is not there`, { hint, cause: error });
   }
-  return new VaporaError('input_invalid', `${name} can't be read: ${String(code ?? error)}`, { cause: error });
+  return new VaporaError('input_invalid', `${name} can't be read: ${String(code ?? error)}`, {
+    cause: error,
+  });
 }
 
 function decode(bytes: Uint8Array, name: string): string {

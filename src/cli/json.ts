@@ -2,12 +2,7 @@
 import type { DeadLetter, InstanceArtifact } from '../core/api.js';
 import type { Problem, VaporaError } from '../core/errors.js';
 import type { EventRecord } from '../core/events.js';
-import {
-  deadLettersOf,
-  type StageState,
-  type TaskState,
-  type WorkflowInstance,
-} from '../core/instance.js';
+import { deadLettersOf, type StageState, type TaskState, type WorkflowInstance } from '../core/instance.js';
 import type { InstanceSummary } from '../core/ports.js';
 import { isoTime } from './text.js';
 

@@ -5,7 +5,7 @@ import { isInFlight, type StageState, type TaskState, type WorkflowInstance } fr
 import { COMPENSATION_LOOKS, INSTANCE_LOOKS, type Palette, STAGE_LOOKS, toned } from './palette.js';
 import type { Shell } from './shell.js';
 import { summaryLines } from './summary.js';
-import { clean, duration, fit, padTo, width } from './text.js';
+import { clean, cutTo, duration, padTo, width } from './text.js';
 import type { ProgressNotice, View } from './view.js';
 
 const FRAME_MS = 100;
@@ -38,15 +38,13 @@ export function pictureLines(picture: Picture, colors: Palette): string[] {
   const head = `${clean(instance.templateName)} ${clean(instance.id)}`;
   const state = instance.status.replace('_', ' ');
   const since = duration((instance.endedAt ?? now) - instance.createdAt);
-  const kept = fit(head, columns - state.length - since.length - 6);
+  const kept = cutTo(head, columns - state.length - since.length - 6);
   const first = `${toned(colors, look.tone, look.glyph)} ${colors.bold(kept)}  ${toned(colors, look.tone, state)}  ${colors.dim(since)}`;
   const names = Math.max(0, ...instance.stages.map((stage) => width(clean(stage.name))));
   const nameWidth = Math.min(MAX_NAME, names);
   const room = Math.max(1, rows - 4);
   const { from, to } = windowOf(instance.stages, room);
-  const lines = instance.stages
-    .slice(from, to)
-    .map((stage) => stageLine(stage, picture, nameWidth, colors));
+  const lines = instance.stages.slice(from, to).map((stage) => stageLine(stage, picture, nameWidth, colors));
   if (from > 0) lines.unshift(colors.dim(`    … ${from} before`));
   if (to < instance.stages.length) lines.push(colors.dim(`    … ${instance.stages.length - to} more`));
   return [first, ...lines];
@@ -55,7 +53,9 @@ export function pictureLines(picture: Picture, colors: Palette): string[] {
 /** As many stages as there is room for, around the first that is not completed. */
 function windowOf(stages: readonly StageState[], room: number): { from: number; to: number } {
   if (stages.length <= room) return { from: 0, to: stages.length };
-  const at = stages.findIndex((stage) => stage.status !== 'completed' || stage.compensation.status === 'running');
+  const at = stages.findIndex(
+    (stage) => stage.status !== 'completed' || stage.compensation.status === 'running',
+  );
   const middle = at === -1 ? stages.length : at;
   const from = Math.max(0, Math.min(middle - Math.floor(room / 3), stages.length - room));
   return { from, to: from + room };
@@ -64,10 +64,10 @@ function windowOf(stages: readonly StageState[], room: number): { from: number; 
 function stageLine(stage: StageState, picture: Picture, nameWidth: number, colors: Palette): string {
   const undo = COMPENSATION_LOOKS[stage.compensation.status];
   const look = undo !== null && undo.glyph !== '-' ? undo : STAGE_LOOKS[stage.status];
-  const name = padTo(fit(clean(stage.name), nameWidth), nameWidth);
+  const name = padTo(cutTo(clean(stage.name), nameWidth), nameWidth);
   const time = stageTime(stage, picture.now).padStart(TIME_WIDTH);
   const room = picture.columns - nameWidth - TIME_WIDTH - 9;
-  const detail = fit(stageDetail(stage, picture), room);
+  const detail = cutTo(stageDetail(stage, picture), room);
   const shown = stage.status === 'pending' ? colors.dim(name) : name;
   const end = undo === null ? colors.dim(detail) : toned(colors, undo.tone, detail);
   const said = stage.status === 'failed' && undo === null ? colors.red(detail) : end;

@@ -1,8 +1,9 @@
 /** Adds what was probably meant to an error about something unknown. */
+
+import type { EngineConfig } from '../config/load.js';
+import { nearest } from '../config/text.js';
 import type { WorkflowApi } from '../core/api.js';
 import { VaporaError } from '../core/errors.js';
-import { nearest } from '../config/text.js';
-import type { EngineConfig } from '../config/load.js';
 
 interface Known {
   readonly api: WorkflowApi;
@@ -34,7 +35,12 @@ async function hintFor(error: VaporaError, { api, config }: Known): Promise<stri
     }
     case 'dead_letter_unknown': {
       const letters = (await api.deadLetters()).map((letter) => letter.id);
-      return guess(wanted, letters.slice(0, MAX_CANDIDATES), 'open dead letters', 'there are no dead letters');
+      return guess(
+        wanted,
+        letters.slice(0, MAX_CANDIDATES),
+        'open dead letters',
+        'there are no dead letters',
+      );
     }
     default:
       return undefined;

@@ -73,12 +73,16 @@ export function nextSteps(instance: WorkflowInstance): string[] {
   const steps: string[] = [];
   if (status === 'waiting_approval') {
     for (const stage of haltedAt(instance)) {
-      steps.push(`vapora approve ${id} ${clean(stage.name)}, or vapora reject ${id} ${clean(stage.name)} --reason TEXT`);
+      steps.push(
+        `vapora approve ${id} ${clean(stage.name)}, or vapora reject ${id} ${clean(stage.name)} --reason TEXT`,
+      );
     }
   }
   if (status === 'blocked') steps.push(...stepsWhenBlocked(instance));
   if (letters.length > 0) {
-    steps.push(`vapora dead-letters retry ${id}/${clean(letters[0]?.name ?? '')}, or resolve it with --reason TEXT`);
+    steps.push(
+      `vapora dead-letters retry ${id}/${clean(letters[0]?.name ?? '')}, or resolve it with --reason TEXT`,
+    );
   } else if (status === 'failed' || status === 'cancelled') {
     steps.push(`vapora retry ${id}, to run it again from there`);
   }
@@ -94,7 +98,10 @@ function stepsWhenBlocked(instance: WorkflowInstance): string[] {
   if (codes.has('denied')) steps.push(`vapora resume ${id}, after the policies have changed`);
   if (codes.has('role_unserved')) steps.push(`vapora resume ${id}, after an agent for the role was added`);
   if (codes.has('point_of_no_return')) {
-    steps.push(`vapora retry ${id}, to try the failed stage again`, `vapora cancel ${id} --no-compensate, to stop it as it is`);
+    steps.push(
+      `vapora retry ${id}, to try the failed stage again`,
+      `vapora cancel ${id} --no-compensate, to stop it as it is`,
+    );
   } else if (!codes.has('rollback_incomplete')) steps.push(`vapora cancel ${id}, to take it back`);
   return steps;
 }

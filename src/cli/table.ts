@@ -20,7 +20,11 @@ const NO_BORDERS = {
   middle: '  ',
 };
 
-export function tableLines(head: readonly string[], rows: readonly (readonly string[])[], colors: Palette): string[] {
+export function tableLines(
+  head: readonly string[],
+  rows: readonly (readonly string[])[],
+  colors: Palette,
+): string[] {
   const table = new Table({
     head: head.map((title) => colors.dim(title)),
     chars: NO_BORDERS,

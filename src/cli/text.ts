@@ -61,7 +61,8 @@ export function count(number: number, noun: string): string {
 
 // What comes after these has no width of its own, or a double one. Exact enough to keep columns aligned.
 const ZERO_WIDTH = /\p{Mn}|\p{Me}|\p{Cf}/u;
-const WIDE = /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|\p{Emoji_Presentation}/u;
+const WIDE =
+  /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|\p{Emoji_Presentation}/u;
 
 /** Columns that text without escape sequences takes on a terminal. */
 export function width(text: string): number {
@@ -79,7 +80,7 @@ export function padTo(text: string, columns: number): string {
 }
 
 /** Cuts `text` so that it takes at most `columns`. */
-export function fit(text: string, columns: number): string {
+export function cutTo(text: string, columns: number): string {
   if (width(text) <= columns) return text;
   let kept = '';
   let used = 1;

@@ -78,7 +78,8 @@ function offsetOfToken(text: string, reason: string): number | null {
   if (token === undefined || excerpt === undefined || excerpt === '') return null;
   const start = text.indexOf(excerpt);
   const found = excerpt.indexOf(token);
-  const isUnique = found !== -1 && found === excerpt.lastIndexOf(token) && start === text.lastIndexOf(excerpt);
+  const isUnique =
+    found !== -1 && found === excerpt.lastIndexOf(token) && start === text.lastIndexOf(excerpt);
   return isUnique && start !== -1 ? start + found : null;
 }
 

@@ -8,7 +8,12 @@ export interface ApproveOptions extends PersonOptions {
   readonly comment?: string;
 }
 
-export async function approve(shell: Shell, id: string, stage: string, options: ApproveOptions): Promise<number> {
+export async function approve(
+  shell: Shell,
+  id: string,
+  stage: string,
+  options: ApproveOptions,
+): Promise<number> {
   return withEngine(shell, async (session) => {
     const by = shell.person(options);
     const { comment } = options;
@@ -21,7 +26,12 @@ export interface RejectOptions extends PersonOptions {
   readonly reason: string;
 }
 
-export async function reject(shell: Shell, id: string, stage: string, options: RejectOptions): Promise<number> {
+export async function reject(
+  shell: Shell,
+  id: string,
+  stage: string,
+  options: RejectOptions,
+): Promise<number> {
   const reason = requireText(options.reason, '`--reason`');
   return withEngine(shell, async (session) => {
     const by = shell.person(options);

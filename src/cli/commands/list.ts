@@ -6,7 +6,7 @@ import { INSTANCE_LOOKS, toned } from '../palette.js';
 import { withEngine } from '../session.js';
 import type { Shell } from '../shell.js';
 import { tableLines } from '../table.js';
-import { clean, count, duration, fit, moment } from '../text.js';
+import { clean, count, cutTo, duration, moment } from '../text.js';
 
 export interface ListOptions {
   readonly state?: string;
@@ -32,7 +32,14 @@ export async function list(shell: Shell, options: ListOptions): Promise<number> 
     const page = await api.list(query);
     shell.json({ instances: page.items.map(summaryJson), next: page.next });
     if (page.items.length === 0) shell.say('no instances');
-    else shell.say(...tableLines(HEAD, page.items.map((item) => row(item, shell)), shell.colors));
+    else
+      shell.say(
+        ...tableLines(
+          HEAD,
+          page.items.map((item) => row(item, shell)),
+          shell.colors,
+        ),
+      );
     if (page.next !== null) shell.say('', `more: --cursor ${clean(page.next)}`);
     return 0;
   });
@@ -42,7 +49,8 @@ const HEAD = ['ID', 'WORKFLOW', 'STATE', 'STARTED', 'TOOK', 'BY', 'LABELS'];
 
 function row(item: InstanceSummary, { colors, clock }: Shell): string[] {
   const { glyph, tone } = INSTANCE_LOOKS[item.status];
-  const letters = item.deadLetters === 0 ? '' : ` ${colors.red(`(${count(item.deadLetters, 'dead letter')})`)}`;
+  const letters =
+    item.deadLetters === 0 ? '' : ` ${colors.red(`(${count(item.deadLetters, 'dead letter')})`)}`;
   const labels = Object.entries(item.labels).map(([key, value]) => `${key}=${value}`);
   return [
     clean(item.id),
@@ -51,6 +59,6 @@ function row(item: InstanceSummary, { colors, clock }: Shell): string[] {
     moment(item.createdAt),
     duration((item.endedAt ?? clock.now()) - item.createdAt),
     clean(item.initiator),
-    fit(clean(labels.join(' ')), MAX_LABELS_SHOWN),
+    cutTo(clean(labels.join(' ')), MAX_LABELS_SHOWN),
   ];
 }

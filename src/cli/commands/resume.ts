@@ -20,7 +20,12 @@ export async function resume(shell: Shell, id: string | undefined, options: Resu
   );
 }
 
-async function resumeOne(shell: Shell, session: Session, id: string, options: PersonOptions): Promise<number> {
+async function resumeOne(
+  shell: Shell,
+  session: Session,
+  id: string,
+  options: PersonOptions,
+): Promise<number> {
   const { api } = session;
   const before = await api.get(id);
   if (!isLive(before)) {

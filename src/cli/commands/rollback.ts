@@ -28,13 +28,16 @@ export async function rollback(shell: Shell, id: string, options: RollbackOption
 export function previewLines(id: string, preview: RollbackPreview): string[] {
   const { target, entries } = preview;
   const end = target.end === 'resume' ? `and go on after ${clean(target.to)}` : `and end ${target.end}`;
-  if (entries.length === 0) return [`there is nothing to take back in ${clean(id)}; it would only ${end.slice(4)}`];
+  if (entries.length === 0)
+    return [`there is nothing to take back in ${clean(id)}; it would only ${end.slice(4)}`];
   const columns = Math.max(...entries.map((entry) => width(clean(entry.stage))));
   return [
     `a rollback of ${clean(id)} would, in this order, ${end}:`,
     ...entries.map((entry, index) => {
       const what =
-        entry.skip === null ? `take back, by ${entry.agents.map((agent) => clean(agent)).join(', ')}` : `keep: ${clean(entry.skip)}`;
+        entry.skip === null
+          ? `take back, by ${entry.agents.map((agent) => clean(agent)).join(', ')}`
+          : `keep: ${clean(entry.skip)}`;
       return `  ${String(index + 1).padStart(2)}. ${padTo(clean(entry.stage), columns)}  ${what}`;
     }),
   ];

@@ -27,7 +27,8 @@ export async function run(shell: Shell, workflow: string, options: RunOptions): 
     });
     const approve = autoApproval(options.approve, initiator, config.templates.get(workflow));
     const { maxInputBytes } = config.engine.limits;
-    const input = options.input === undefined ? {} : await readInput(options.input, shell.host, maxInputBytes);
+    const input =
+      options.input === undefined ? {} : await readInput(options.input, shell.host, maxInputBytes);
     const ear = new Ear(session);
     const { id, isNew } = await api.start({
       workflow,
@@ -37,7 +38,10 @@ export async function run(shell: Shell, workflow: string, options: RunOptions): 
       ...(options.id === undefined ? {} : { id: options.id }),
     });
     if (!isNew) await goOn(shell, session, id, initiator);
-    const rest = await drive(shell, session, ear, id, { afterSeq: 0, ...(approve === null ? {} : { approve }) });
+    const rest = await drive(shell, session, ear, id, {
+      afterSeq: 0,
+      ...(approve === null ? {} : { approve }),
+    });
     return exitOfRest(rest);
   });
 }
@@ -61,8 +65,15 @@ function autoApproval(
   for (const name of names) {
     if (stages.includes(name)) continue;
     const near = nearest(name, stages);
-    const hint = near === undefined ? `its stages are ${stages.map(quoted).join(', ')}` : `did you mean ${quoted(near)}?`;
-    throw new VaporaError('stage_unknown', `workflow ${quoted(template?.name ?? '')} has no stage ${quoted(name)}`, { hint });
+    const hint =
+      near === undefined
+        ? `its stages are ${stages.map(quoted).join(', ')}`
+        : `did you mean ${quoted(near)}?`;
+    throw new VaporaError(
+      'stage_unknown',
+      `workflow ${quoted(template?.name ?? '')} has no stage ${quoted(name)}`,
+      { hint },
+    );
   }
   return { stages: new Set(names), by };
 }
