@@ -38,13 +38,23 @@ export class Roster implements Iterable<InstanceActor> {
 
   /** `stored` is null for an instance that is about to be created. */
   add(template: WorkflowTemplate, id: InstanceId, stored: StoredInstance | null): InstanceActor {
-    const actor = new InstanceActor(this.#shell, template, id, stored, (idle) => this.remove(idle));
+    const actor = new InstanceActor(this.#shell, template, id, stored, (idle) => this.#retire(idle));
     this.#actors.set(id, actor);
     return actor;
   }
 
   remove(actor: InstanceActor): void {
     if (this.#actors.get(actor.id) === actor) this.#actors.delete(actor.id);
+  }
+
+  /**
+   * Not at once: whoever has just woken the actor speaks to it in a later microtask, and must not speak to one that the next caller
+   * no longer finds, because two actors of one instance would overtake each other.
+   */
+  #retire(actor: InstanceActor): void {
+    this.#shell.clock.after(0, () => {
+      if (actor.isIdle()) this.remove(actor);
+    });
   }
 
   /** Resolves once the template is on disk: an instance must never outlive what it was started with. */
