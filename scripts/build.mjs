@@ -1,20 +1,25 @@
-// Builds dist/: compiles src/ and copies what the compiler does not (the migrations).
-import { spawnSync } from 'node:child_process';
-import { cpSync, rmSync } from 'node:fs';
+// Compiles src/ to dist/ and puts beside it what the compiler leaves out.
+import { execFileSync } from 'node:child_process';
+import { chmodSync, cpSync, existsSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const dist = join(root, 'dist');
-rmSync(dist, { recursive: true, force: true });
+const root = fileURLToPath(new URL('..', import.meta.url));
 const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc');
-const { status } = spawnSync(process.execPath, [tsc, '-p', join(root, 'tsconfig.build.json')], {
+const migrations = 'store/surreal/migrations';
+/** Files that are read at run time, by their place beside the module that reads them. */
+const DATA = /\.(surql|cedarschema|cedar|toml|html|css|svg)$/;
+
+rmSync(join(root, 'dist'), { recursive: true, force: true });
+execFileSync(process.execPath, [tsc, '-p', join(root, 'tsconfig.build.json')], {
+  cwd: root,
   stdio: 'inherit',
 });
-if (status !== 0) process.exit(status ?? 1);
-const migrations = join('store', 'surreal', 'migrations');
-cpSync(join(root, 'src', migrations), join(dist, migrations), {
+cpSync(join(root, 'src'), join(root, 'dist'), {
   recursive: true,
-  filter: (path) => !path.endsWith('.ts'),
+  filter: (from) => !/\.[^/.]+$/.test(from) || DATA.test(from),
 });
+if (!existsSync(join(root, 'dist', migrations))) throw new Error(`dist/${migrations} is missing`);
+const bin = join(root, 'bin', 'vapora');
+if (existsSync(bin)) chmodSync(bin, 0o755);

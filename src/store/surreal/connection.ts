@@ -3,7 +3,7 @@
 import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
-import { createRemoteEngines, escapeIdent, Surreal } from 'surrealdb';
+import { createRemoteEngines, type Engines, escapeIdent, Surreal } from 'surrealdb';
 import { VaporaError } from '../../core/errors.js';
 import type { Clock } from '../../core/ports.js';
 import { isFull, messageOf, tellingError } from './fault.js';
@@ -138,13 +138,31 @@ async function openEngine(url: string, place: string, clock: Clock): Promise<Sur
     });
   });
   releaseEventLoop();
-  const surreal = new Surreal({ engines: createNodeEngines() });
+  let onError: (error: Error) => void = () => undefined;
+  const surreal = new Surreal({ engines: heardEngines(createNodeEngines(), (error) => onError(error)) });
+  const broken = new Promise<never>((_, reject) => {
+    onError = reject;
+  });
   await withinLimit(place, clock, async () => {
-    await surreal.connect(url);
+    await Promise.race([surreal.connect(url), broken]);
     await surreal.use({ namespace: NAMESPACE, database: NAMESPACE });
     await surreal.query('RETURN 1');
   });
   return surreal;
+}
+
+/** An engine that can't open says so to its own listeners only: the driver goes on waiting. */
+function heardEngines(engines: Engines, onError: (error: Error) => void): Engines {
+  return Object.fromEntries(
+    Object.entries(engines).map(([scheme, make]): [string, typeof make] => [
+      scheme,
+      (context) => {
+        const engine = make(context);
+        engine.subscribe('error', onError);
+        return engine;
+      },
+    ]),
+  );
 }
 
 /**
