@@ -124,6 +124,7 @@ export class LiveView implements View {
     this.#api = api;
     this.#instance = instance;
     shell.host.stdout.write(HIDE_CURSOR);
+    shell.drawAround((write) => this.#beside(write));
     this.#draw();
     this.#schedule();
   }
@@ -139,9 +140,7 @@ export class LiveView implements View {
   }
 
   remark(text: string): void {
-    this.#clear();
-    this.#shell.say(text);
-    this.#draw();
+    this.#beside(() => this.#shell.say(text));
   }
 
   finish(instance: WorkflowInstance, _artifacts: readonly InstanceArtifact[]): void {
@@ -157,8 +156,15 @@ export class LiveView implements View {
     if (this.#cancel === null) return;
     this.#cancel();
     this.#cancel = null;
+    this.#shell.drawAround(null);
     this.#clear();
     this.#shell.host.stdout.write(SHOW_CURSOR);
+  }
+
+  #beside(write: () => void): void {
+    this.#clear();
+    write();
+    this.#draw();
   }
 
   #schedule(): void {
@@ -181,13 +187,14 @@ export class LiveView implements View {
   }
 
   #picture(): Picture {
-    const { columns = DEFAULT_COLUMNS, rows = DEFAULT_ROWS } = this.#shell.host.stdout;
+    const { columns, rows } = this.#shell.host.stdout;
     return {
       instance: this.#instance,
       progress: this.#progress,
       now: this.#shell.clock.now(),
-      columns,
-      rows,
+      // some terminals say 0
+      columns: columns || DEFAULT_COLUMNS,
+      rows: rows || DEFAULT_ROWS,
     };
   }
 

@@ -6,6 +6,7 @@ import type { WorkflowApi } from '../core/api.js';
 import { VaporaError } from '../core/errors.js';
 import { withNearest } from './nearest.js';
 import type { Shell } from './shell.js';
+import { clean } from './text.js';
 
 export interface Session {
   readonly api: WorkflowApi;
@@ -40,7 +41,7 @@ export async function readConfig(shell: Shell): Promise<EngineConfig> {
 export async function withEngine(
   shell: Shell,
   work: (session: Session) => Promise<number>,
-  given?: EngineConfig,
+  more: { config?: EngineConfig; logLevel?: string } = {},
 ): Promise<number> {
   const stops: (() => void)[] = [];
   const followed: string[] = [];
@@ -56,8 +57,11 @@ export async function withEngine(
     interrupt(interruption(followed.at(-1)));
   });
   try {
-    const config = given ?? (await Promise.race([readConfig(shell), interrupted]));
-    const engine = await Promise.race([openQuietly(shell, config), interrupted]);
+    const config = more.config ?? (await Promise.race([readConfig(shell), interrupted]));
+    const engine = await Promise.race([
+      openQuietly(shell, config, more.logLevel ?? logLevel(shell)),
+      interrupted,
+    ]);
     const session: Session = {
       api: engine.api,
       config,
@@ -92,17 +96,42 @@ async function closeInTime(shell: Shell, engine: Engine, failed: Promise<never>)
   await Promise.race([engine.close(), patience]);
 }
 
-async function openQuietly(shell: Shell, config: EngineConfig) {
+async function openQuietly(shell: Shell, config: EngineConfig, level: string) {
   const [{ openEngine }, { pino }] = await Promise.all([import('../compose.js'), import('pino')]);
-  const logger = pino({ level: logLevel(shell.host.env) }, pino.destination({ dest: 2, sync: true }));
+  const logger = pino(
+    { level },
+    { write: (line) => shell.note(isAsked(shell) ? line.trimEnd() : logWords(line)) },
+  );
   return openEngine(config, { logger });
 }
 
 const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'];
 
-function logLevel(env: NodeJS.ProcessEnv): string {
-  const level = env.VAPORA_LOG ?? '';
-  return LEVELS.includes(level) ? level : 'warn';
+/** Whoever sets `VAPORA_LOG` wants the log as it is, one JSON object a line. */
+function isAsked({ host }: Shell): boolean {
+  return LEVELS.includes(host.env.VAPORA_LOG ?? '');
+}
+
+function logLevel(shell: Shell): string {
+  return isAsked(shell) ? (shell.host.env.VAPORA_LOG ?? '') : 'warn';
+}
+
+/** A line of the log for people: its message, and why. */
+export function logWords(line: string): string {
+  const entry: unknown = JSON.parse(line);
+  const { msg, reason, err, ...rest } = { ...(typeof entry === 'object' ? entry : null) } as Record<
+    string,
+    unknown
+  >;
+  const message = typeof err === 'object' && err !== null && 'message' in err ? err.message : undefined;
+  const where = ['instance', 'stage', 'agent'].flatMap((key) =>
+    key in rest ? [`${key} ${String(rest[key])}`] : [],
+  );
+  const parts = [where.join(', '), String(msg ?? ''), String(reason ?? message ?? '')];
+  return `warning: ${parts
+    .filter((part) => part !== '')
+    .map((part) => clean(part))
+    .join(': ')}`;
 }
 
 function interruption(id: string | undefined): VaporaError {

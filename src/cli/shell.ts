@@ -45,6 +45,7 @@ export class Shell {
   readonly configFile: string | undefined;
   /** For stdout. */
   readonly colors: Palette;
+  #around: (write: () => void) => void = (write) => write();
 
   constructor(host: Host, clock: Clock, options: CommonOptions) {
     this.host = host;
@@ -71,7 +72,12 @@ export class Shell {
 
   /** A remark that is no result, on stderr. */
   note(text: string): void {
-    this.host.stderr.write(`${text}\n`);
+    this.#around(() => this.host.stderr.write(`${text}\n`));
+  }
+
+  /** While something is drawn on the terminal, `around` makes room for each remark; null: nothing is. */
+  drawAround(around: ((write: () => void) => void) | null): void {
+    this.#around = around ?? ((write) => write());
   }
 
   /** Who acts: as named, else whoever is logged in. */

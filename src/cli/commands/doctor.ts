@@ -213,7 +213,7 @@ async function storeFindings(shell: Shell, config: EngineConfig): Promise<Findin
         }
         return 0;
       },
-      bare,
+      { config: bare, logLevel: 'silent' },
     );
   } catch (error) {
     findings.push({ subject: 'store', level: 'ok', text }, failing('store', error));
