@@ -29,7 +29,6 @@ export const ERRORS = {
   limit_exceeded: { retry: false, exit: 2 },
   // authorization: exit 3
   unauthorized: { retry: false, exit: 3 },
-  blocked: { retry: false, exit: 3 },
   // what makes a task, a stage or an instance fail: exit 1
   task_failed: { retry: false, exit: 1 },
   agent_failed: { retry: true, exit: 1 },
@@ -54,7 +53,6 @@ export const ERRORS = {
   store_fenced: { retry: false, exit: 5 },
   store_full: { retry: false, exit: 5 },
   revision_conflict: { retry: true, exit: 5 },
-  audit_broken: { retry: false, exit: 1 },
   engine_overloaded: { retry: true, exit: 5 },
   engine_stopping: { retry: true, exit: 130 },
 } as const satisfies Record<string, { retry: boolean; exit: number }>;

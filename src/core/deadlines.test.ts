@@ -1,0 +1,144 @@
+import { describe, expect, it } from 'vitest';
+import { type Case, make, play, testCases } from './cases.suite.js';
+import { nextDueAt } from './deadlines.js';
+import { decide } from './decide.js';
+import { graph, Scenario, START, stage, template } from './scenario.suite.js';
+
+const final = stage('b', { irreversible: true });
+const two = { agents: ['x', 'y'] };
+
+const CASES: Case[] = [
+  {
+    name: 'fails a stage that is not done in time, retries included',
+    template: template(['a', stage('b', { timeoutMs: 1_500 })]),
+    replies: { 'do-b': ['retry', 'hang'] },
+    expect: {
+      status: 'failed',
+      stages: 'a:completed/compensated b:failed/skipped',
+      error: 'stage_timeout',
+      dispatched: 'do-a#1 do-b#1 do-b#2 undo-a#1',
+    },
+  },
+  {
+    name: 'fails an instance that is not done in time and takes it back, whatever it was at',
+    template: template(['a', stage('b', two), 'c'], { timeoutMs: 60_000 }),
+    replies: { y: ['hang'] },
+    expect: {
+      status: 'failed',
+      stages: 'a:completed/compensated b:failed/compensated c:skipped',
+      error: 'workflow_timeout',
+      undone: 'b a',
+    },
+  },
+  {
+    name: 'counts the time that an approval takes',
+    template: template(['a', stage('b', { approvalRequired: true })], { timeoutMs: 60_000 }),
+    moves: [{ type: 'wait' }],
+    expect: { status: 'failed', stages: 'a:completed/compensated b:skipped', error: 'workflow_timeout' },
+  },
+  {
+    name: 'counts the time that a block takes',
+    template: template(['a', 'b'], { timeoutMs: 60_000 }),
+    denials: { b: 1 },
+    moves: [{ type: 'wait' }],
+    expect: { status: 'failed', stages: 'a:completed/compensated b:skipped', error: 'workflow_timeout' },
+  },
+  {
+    name: 'stops what runs, instead of going back, behind a point of no return',
+    template: template([final, 'c'], { timeoutMs: 60_000 }),
+    replies: { 'do-c': ['hang'] },
+    expect: { status: 'blocked', stages: 'b:completed c:failed', block: 'point_of_no_return' },
+  },
+  {
+    name: 'stops what waits for an approval behind a point of no return',
+    template: template([final, stage('c', { approvalRequired: true })], { timeoutMs: 60_000 }),
+    moves: [{ type: 'wait' }],
+    expect: { status: 'blocked', stages: 'b:completed c:failed', block: 'point_of_no_return' },
+  },
+  {
+    name: 'stops what is denied behind a point of no return, and a retry asks again',
+    template: template([final, 'c'], { timeoutMs: 60_000 }),
+    denials: { c: 1 },
+    moves: [{ type: 'wait' }, { type: 'resume' }, { type: 'retry' }],
+    expect: { status: 'completed', stages: 'b:completed c:completed' },
+  },
+  {
+    name: 'fails several stages that are late at the same time',
+    template: graph([stage('a', { timeoutMs: 5_000 }), stage('b', { timeoutMs: 5_000 })]),
+    replies: { 'do-a': ['hang'], 'do-b': ['hang'] },
+    expect: { status: 'failed', stages: 'a:failed/skipped b:failed/skipped', error: 'stage_timeout' },
+  },
+];
+
+describe('a deadline', () => {
+  testCases(CASES);
+
+  it('never passes early', () => {
+    const run = new Scenario(template([stage('a', { timeoutMs: 5_000 })]), {
+      replies: { 'do-a': ['hang'] },
+    }).settle();
+    expect(nextDueAt(run.state, run.now)).toBe(START + 5_000);
+    run.now = START + 4_999;
+    expect(run.send({ type: 'tick' })).toEqual([]);
+    run.now += 1;
+    expect(run.send({ type: 'tick' }).map((event) => event.type)).toContain('stage_failed');
+  });
+
+  it('is not counted while everything is taken back', () => {
+    const run = new Scenario(template(['a', 'b'], { timeoutMs: 60_000 }), {
+      replies: { 'do-b': ['fail'], 'undo-a': ['pause'] },
+    }).run();
+    expect(nextDueAt(run.state, run.now)).toBe(START + 5_000);
+    run.answer('undo-a', 'ok');
+    expect(nextDueAt(run.state, run.now)).toBeNull();
+  });
+
+  it('wakes a retry once, and not while nobody serves another role of the stage', () => {
+    const shape = template([stage('a', { ...two, parallel: true, maxParallel: 2 })]);
+    const run = new Scenario(shape, { replies: { x: ['retry'], y: ['pause'] } }).settle();
+    expect(run.effects.at(-1)).toEqual({ type: 'timer', at: START + 1_000 });
+    run.now = START + 1_000;
+    expect(run.effects.map((effect) => effect.type)).toEqual(['assign', 'execute']);
+    const stuck = new Scenario(shape, { replies: { x: ['retry'], y: ['unserved'] } }).settle();
+    expect(stuck.state.status).toBe('blocked');
+    expect(stuck.effects).toEqual([]);
+    make(stuck, { type: 'resume' });
+    expect(stuck.run().state.status).toBe('completed');
+  });
+
+  it('takes time to stand still when the clock jumps back', () => {
+    const run = new Scenario(template([stage('a', { timeoutMs: 5_000 })]), {
+      replies: { 'do-a': ['pause'] },
+    }).run();
+    run.now -= 3_600_000;
+    run.answer('do-a', 'retry');
+    expect(run.state.updatedAt).toBe(START);
+    expect(run.state.stages[0]?.tasks[0]?.retryAt).toBe(START + 1_000);
+    run.run();
+    expect(run.state).toMatchObject({ status: 'completed', endedAt: START + 1_000 });
+  });
+
+  it('says how long the limit was', () => {
+    const run = play({
+      template: template([stage('a', { timeoutMs: 1_500 })]),
+      replies: { 'do-a': ['hang'] },
+    });
+    expect(run.state.error?.message).toBe('stage `a` was not done within 1.5 s');
+    const whole = play({ template: template(['a'], { timeoutMs: 60_000 }), replies: { 'do-a': ['hang'] } });
+    expect(whole.state.error?.message).toBe('not done within 60 s');
+  });
+
+  it('leaves the compensation that is still in time alone', () => {
+    const shape = graph([stage('a'), stage('b'), stage('c', { needs: ['a', 'b'] })], { sagaParallelism: 2 });
+    const run = new Scenario(shape, {
+      replies: { 'do-c': ['fail'], 'undo-a': ['retry', 'hang'], 'undo-b': ['hang'] },
+    }).settle();
+    run.passTime();
+    run.settle();
+    run.passTime();
+    const late = run.seen('task_failed').filter((event) => event.error.code === 'agent_timeout');
+    expect(late.map((event) => event.role)).toEqual(['undo-b']);
+    const tick = decide(shape, run.state, { type: 'tick' }, run.moment);
+    expect(tick).toEqual([]);
+  });
+});
