@@ -213,17 +213,14 @@ export class CommitQueue {
 
   async #isWritten(n: number, batch: readonly Waiting[], cause: unknown): Promise<boolean> {
     if (isThrown(cause, FENCED)) return false;
-    const [found] = await this.#db.run('SELECT VALUE entries FROM $row', {
+    const [found] = await this.#db.run('SELECT * FROM $row', {
       row: new RecordId(JOURNAL, [this.#session.partition, n]),
     });
-    const entries = Array.isArray(found) ? found[0] : undefined;
-    if (!Array.isArray(entries)) return false;
-    if (
-      entries.length === batch.length &&
-      batch.every(({ change }, index) => change.text === entries[index])
-    ) {
-      return true;
-    }
+    const row = (found as readonly { fence: number; entries: readonly string[] }[])[0];
+    if (row === undefined) return false;
+    const isSame =
+      row.entries.length === batch.length && batch.every(({ change }, at) => change.text === row.entries[at]);
+    if (row.fence === this.#session.fence && isSame) return true;
     throw new VaporaError('store_fenced', `the store ${this.#db.place} was taken over by another engine`);
   }
 }

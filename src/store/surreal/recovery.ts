@@ -30,7 +30,7 @@ export async function takeOver(db: Database, clock: Clock, partition: string): P
   for (let tries = 1; ; tries += 1) {
     try {
       const results = await db.run(
-        'BEGIN; UPSERT $owner SET fence = (fence OR 0) + 1 RETURN NONE; SELECT VALUE fence FROM ONLY $owner; COMMIT',
+        'BEGIN; UPSERT $owner SET fence += 1 RETURN NONE; SELECT VALUE fence FROM ONLY $owner; COMMIT',
         { owner },
       );
       const fence = results.find((result) => typeof result === 'number');
