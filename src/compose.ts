@@ -1,7 +1,9 @@
 /** The composition root: every moving part of an engine, top to bottom. */
+import { join } from 'node:path';
 import pino, { type Logger } from 'pino';
 import type { Agent } from './agent/agent.js';
 import { createCommandRunner } from './agent/command.js';
+import { removeStaleWorkdirs } from './agent/command-task.js';
 import { type AttemptLimits, DEFAULT_LIMITS } from './agent/limits.js';
 import { endOrphans } from './agent/process-marks.js';
 import { createSdkRunner } from './agent/sdk-runner.js';
@@ -11,6 +13,7 @@ import type { EngineConfig } from './config/load.js';
 import type { VaporaError } from './core/errors.js';
 import type { Clock } from './core/ports.js';
 import { systemClock } from './engine/clock.js';
+import { sha256 } from './engine/digest.js';
 import { WorkflowOrchestrator } from './engine/orchestrator.js';
 import { SurrealWorkflowStore } from './store/surreal/store.js';
 import { InProcessTransport } from './transport/in-process.js';
@@ -55,7 +58,7 @@ export async function openEngine(config: EngineConfig, options: EngineOptions = 
     const transport = openTransport(config, options.agents ?? [], clock);
     const store = await SurrealWorkflowStore.open(settings.store, { clock, onFailure });
     try {
-      if (config.agents.length > 0) await endOrphans(settings.store, clock);
+      if (config.agents.length > 0) await clearTraces(config, clock);
     } catch (error) {
       await store.close();
       throw error;
@@ -97,12 +100,30 @@ async function openAuthorizer(
   return new AllowAllAuthorizer();
 }
 
+/** What the attempts of an engine that was killed have left: their processes first, then their directories. */
+async function clearTraces(config: EngineConfig, clock: Clock): Promise<void> {
+  await endOrphans(config.engine.store, clock);
+  await removeStaleWorkdirs(workRootOf(config));
+}
+
+/** Of its own for each store: the lock on the store then guards the directory too. */
+function workRootOf(config: EngineConfig): string {
+  return join(config.directory, '.vapora', 'work', sha256(config.engine.store).slice(0, 16));
+}
+
 function openTransport(config: EngineConfig, agents: readonly Agent[], clock: Clock): InProcessTransport {
   const { maxArtifactBytes, maxOutputBytes } = config.engine.limits;
-  const limits: AttemptLimits = { ...DEFAULT_LIMITS, maxArtifactBytes, maxOutputBytes };
+  const maxTotalArtifactBytes = Math.max(DEFAULT_LIMITS.maxTotalArtifactBytes, maxArtifactBytes);
+  const limits: AttemptLimits = {
+    ...DEFAULT_LIMITS,
+    maxArtifactBytes,
+    maxTotalArtifactBytes,
+    maxOutputBytes,
+  };
   const owner = config.engine.store;
+  const workRoot = workRootOf(config);
   return new InProcessTransport(clock, [
-    ...config.agents.map((agent) => createCommandRunner(agent, { clock, owner, limits })),
+    ...config.agents.map((agent) => createCommandRunner(agent, { clock, owner, limits, workRoot })),
     ...agents.map((agent) => createSdkRunner(agent, { limits })),
   ]);
 }
