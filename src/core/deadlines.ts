@@ -93,8 +93,8 @@ function expireWorkflow(draft: Draft): void {
   const open = draft.state.stages.filter(
     (stage) => stage.status === 'running' || stage.status === 'waiting_approval',
   );
-  const first = draft.state.stages.find((stage) => stage.status === 'pending');
-  for (const stage of open.length > 0 ? open : first ? [first] : []) failStage(draft, stage.name, cause);
+  const pending = draft.state.stages.filter((stage) => stage.status === 'pending');
+  for (const stage of open.length > 0 ? open : pending.slice(0, 1)) failStage(draft, stage.name, cause);
 }
 
 function expireStage(draft: Draft, name: string): void {

@@ -30,10 +30,9 @@ export function effectsOf(template: WorkflowTemplate, instance: WorkflowInstance
   const isHalted = instance.stages.some((stage) => stage.status === 'failed');
   for (const stage of instance.stages) {
     const stageTemplate = stageTemplateOf(template, stage.name);
-    if (isForward && !isHalted && stage.block === null && isReady(instance, stage, stageTemplate)) {
-      const action = missingPermit(stage, stageTemplate);
-      if (action !== null) effects.push({ type: 'authorize', stage: stage.name, action });
-    }
+    const isOpen = isForward && !isHalted && stage.block === null && isReady(instance, stage, stageTemplate);
+    const action = missingPermit(stage, stageTemplate);
+    if (isOpen && action !== null) effects.push({ type: 'authorize', stage: stage.name, action });
     if (stage.status === 'running') {
       addTasks(effects, stage, 'execute', stage.tasks, stageTemplate.maxParallel, now);
     }
@@ -62,7 +61,6 @@ function addTasks(
   maxParallel: number,
   now: number,
 ): void {
-  if (kind === 'compensate' && tasks.some((task) => task.status === 'failed')) return;
   let free = maxParallel;
   for (const task of tasks) {
     if (free === 0) break;

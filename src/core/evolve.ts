@@ -175,10 +175,15 @@ function evolveStatus(
     case 'workflow_completed':
       return { ...moved(instance, 'completed'), endedAt: at };
     case 'workflow_failed':
-      return { ...moved(instance, 'failed'), endedAt: at, error: instance.rollback?.cause ?? null };
+      return takenBack(instance, 'failed', at);
     case 'workflow_cancelled':
-      return { ...moved(instance, 'cancelled'), endedAt: at, error: instance.rollback?.cause ?? null };
+      return takenBack(instance, 'cancelled', at);
   }
+}
+
+function takenBack(instance: WorkflowInstance, to: 'failed' | 'cancelled', at: number): WorkflowInstance {
+  assert(instance.rollback !== null, 'what does not complete is taken back');
+  return { ...moved(instance, to), endedAt: at, error: instance.rollback.cause };
 }
 
 function moved(instance: WorkflowInstance, to: InstanceStatus): WorkflowInstance {
