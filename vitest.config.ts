@@ -9,6 +9,7 @@ export default defineConfig({
       provider: 'v8',
       include: ['src/core/**/*.ts'],
       exclude: ['src/core/**/*.test.ts', 'src/core/**/*.suite.ts'],
+      thresholds: { 100: true },
     },
   },
 });
