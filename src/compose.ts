@@ -12,6 +12,7 @@ import { CedarAuthorizer } from './auth/cedar.js';
 import type { EngineConfig } from './config/load.js';
 import type { VaporaError } from './core/errors.js';
 import type { Clock } from './core/ports.js';
+import type { WorkflowTemplate } from './core/template.js';
 import { systemClock } from './engine/clock.js';
 import { sha256 } from './engine/digest.js';
 import { WorkflowOrchestrator } from './engine/orchestrator.js';
@@ -21,6 +22,8 @@ import { InProcessTransport } from './transport/in-process.js';
 export interface EngineOptions {
   /** Agents of this process, beside those of the configuration. */
   readonly agents?: readonly Agent[];
+  /** Made by `defineWorkflow`, beside those of the configuration, which they stand above where a name is the same. */
+  readonly workflows?: readonly WorkflowTemplate[];
   /** Default: warnings and worse, as JSON lines on stderr. */
   readonly logger?: Logger;
   readonly clock?: Clock;
@@ -69,7 +72,7 @@ export async function openEngine(config: EngineConfig, options: EngineOptions = 
       authorizer,
       clock,
       log,
-      templates: config.templates,
+      templates: templatesOf(config, options.workflows ?? []),
       maxParallelTasks: settings.maxParallelTasks,
       limits: settings.limits,
     });
@@ -89,6 +92,13 @@ export async function openEngine(config: EngineConfig, options: EngineOptions = 
     if (authorizer instanceof CedarAuthorizer) authorizer.close();
     throw error;
   }
+}
+
+function templatesOf(
+  config: EngineConfig,
+  workflows: readonly WorkflowTemplate[],
+): ReadonlyMap<string, WorkflowTemplate> {
+  return new Map([...config.templates, ...workflows.map((template) => [template.name, template] as const)]);
 }
 
 async function openAuthorizer(
