@@ -14,6 +14,8 @@ const MAX_SHOWN_PROBLEMS = 200;
 /** Shows an error on stderr, with `isJson` also as the last JSON line on stdout. Answers the exit code. */
 export function reportFailure(host: Host, error: unknown, isJson: boolean): number {
   if (error instanceof CommanderError && error.exitCode === 0) return 0;
+  // no command was given; its help has been shown instead
+  if (error instanceof CommanderError && error.code === 'commander.help' && !isJson) return ERRORS.usage.exit;
   const known = error instanceof CommanderError ? usageError(error) : error;
   if (!(known instanceof VaporaError)) return reportBug(host, known, isJson);
   if (isJson) host.stdout.write(`${JSON.stringify(errorJson(known))}\n`);
@@ -47,7 +49,7 @@ export function problemLine(problem: Problem, colors: Palette): string {
 function usageError(error: CommanderError): VaporaError {
   const [first = '', ...rest] = error.message.replace(/^error: /, '').split('\n');
   const meant = /\(Did you mean (.*)\?\)/.exec(rest.join(' '))?.[1];
-  const message = first.replace(/'([^']*)'/g, '`$1`');
+  const message = first === '(outputHelp)' ? 'a command is missing' : inOurWords(first);
   const hint =
     meant === undefined
       ? 'see `vapora --help`, or `--help` behind any command'
@@ -56,7 +58,13 @@ function usageError(error: CommanderError): VaporaError {
           .split(', ')
           .map((name) => `\`${name}\``)
           .join(' or ')}?`;
-  return new VaporaError('usage', message.charAt(0).toLowerCase() + message.slice(1), { hint });
+  return new VaporaError('usage', message, { hint });
+}
+
+function inOurWords(text: string): string {
+  const quoted = text.replace(/'([^']*)'/g, '`$1`').replace(/\.$/, '');
+  const lower = quoted.charAt(0).toLowerCase() + quoted.slice(1);
+  return lower.replace('. Expected', ': expected');
 }
 
 function reportBug(host: Host, error: unknown, isJson: boolean): number {

@@ -14,36 +14,41 @@ interface Known {
 const MAX_CANDIDATES = 200;
 const MAX_LISTED = 5;
 
-/** Throws `error`, with a hint added where it has none. */
+/** Throws `error`; about something unknown, with the nearest name as its hint, or with some that there are where it has no hint. */
 export async function withNearest(error: unknown, known: Known): Promise<never> {
-  if (!(error instanceof VaporaError) || error.hint !== undefined) throw error;
-  const hint = await hintFor(error, known).catch(() => undefined);
-  if (hint === undefined) throw error;
+  if (!(error instanceof VaporaError)) throw error;
+  const candidates = await candidatesFor(error, known).catch(() => null);
+  if (candidates === null) throw error;
   const { code, message, problems } = error;
-  throw new VaporaError(code, message, { hint, problems, cause: error });
+  const wanted = /`([^`]*)`/.exec(message)?.[1] ?? '';
+  const { names, what, none } = candidates;
+  const isNear = nearest(wanted, names) !== undefined;
+  if (!isNear && error.hint !== undefined) throw error;
+  throw new VaporaError(code, message, { hint: guess(wanted, names, what, none), problems, cause: error });
 }
 
-async function hintFor(error: VaporaError, { api, config }: Known): Promise<string | undefined> {
-  const wanted = /`([^`]*)`/.exec(error.message)?.[1] ?? '';
+interface Candidates {
+  readonly names: readonly string[];
+  /** What they are, and what to say where there are none. */
+  readonly what: string;
+  readonly none: string;
+}
+
+async function candidatesFor(error: VaporaError, { api, config }: Known): Promise<Candidates | null> {
   switch (error.code) {
     case 'workflow_unknown':
-      return guess(wanted, [...config.templates.keys()], 'workflows', `${config.file} defines none`);
+      return { names: [...config.templates.keys()], what: 'workflows', none: `${config.file} defines none` };
     case 'instance_unknown': {
       const page = await api.list({ limit: MAX_CANDIDATES });
-      const ids = page.items.map((item) => item.id);
-      return guess(wanted, ids, 'latest instances', 'there are no instances yet');
+      const names = page.items.map((item) => item.id);
+      return { names, what: 'latest instances', none: 'there are no instances yet' };
     }
     case 'dead_letter_unknown': {
-      const letters = (await api.deadLetters()).map((letter) => letter.id);
-      return guess(
-        wanted,
-        letters.slice(0, MAX_CANDIDATES),
-        'open dead letters',
-        'there are no dead letters',
-      );
+      const names = (await api.deadLetters()).map((letter) => letter.id).slice(0, MAX_CANDIDATES);
+      return { names, what: 'open dead letters', none: 'there are no dead letters' };
     }
     default:
-      return undefined;
+      return null;
   }
 }
 

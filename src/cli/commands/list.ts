@@ -1,4 +1,6 @@
 /** `vapora list`: instances, the latest first. */
+import { quoted } from '../../config/text.js';
+import { VaporaError } from '../../core/errors.js';
 import type { InstanceQuery, InstanceSummary } from '../../core/ports.js';
 import { parseCount, parseLabels, parseState } from '../input.js';
 import { summaryJson } from '../json.js';
@@ -28,8 +30,13 @@ export async function list(shell: Shell, options: ListOptions): Promise<number> 
     ...(options.label.length === 0 ? {} : { labels: options.label }),
     ...(options.cursor === undefined ? {} : { cursor: options.cursor }),
   };
-  return withEngine(shell, async ({ api }) => {
+  return withEngine(shell, async ({ api, config }) => {
     const page = await api.list(query);
+    const { workflow } = options;
+    // instances may be older than the configuration, so an unknown name is an error only where it finds nothing
+    if (page.items.length === 0 && workflow !== undefined && !config.templates.has(workflow)) {
+      throw new VaporaError('workflow_unknown', `there is no workflow ${quoted(workflow)}`);
+    }
     shell.json({ instances: page.items.map(summaryJson), next: page.next });
     if (page.items.length === 0) shell.say('no instances');
     else
