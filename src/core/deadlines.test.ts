@@ -63,6 +63,13 @@ const CASES: Case[] = [
     expect: { status: 'completed', stages: 'b:completed c:completed' },
   },
   {
+    name: 'stops at the first stage that could have gone on, behind a point of no return',
+    template: template([final, 'c', 'd'], { timeoutMs: 60_000 }),
+    denials: { c: 1 },
+    moves: [{ type: 'wait' }],
+    expect: { status: 'blocked', stages: 'b:completed c:failed d:pending' },
+  },
+  {
     name: 'fails several stages that are late at the same time',
     template: graph([stage('a', { timeoutMs: 5_000 }), stage('b', { timeoutMs: 5_000 })]),
     replies: { 'do-a': ['hang'], 'do-b': ['hang'] },
@@ -116,6 +123,31 @@ describe('a deadline', () => {
     expect(run.state.stages[0]?.tasks[0]?.retryAt).toBe(START + 1_000);
     run.run();
     expect(run.state).toMatchObject({ status: 'completed', endedAt: START + 1_000 });
+  });
+
+  it('of an approval stands still while a failure behind a point of no return waits for the operator', () => {
+    const gate = { needs: ['b'], approvalRequired: true, approvalTimeoutMs: 60_000 };
+    const shape = graph([final, stage('c', gate), stage('d', { needs: ['b'] })]);
+    const run = new Scenario(shape, { replies: { 'do-d': ['fail'] } }).run();
+    expect(run.state.status).toBe('blocked');
+    expect(run.effects).toEqual([]);
+    run.now += 60_000;
+    expect(run.send({ type: 'tick' })).toEqual([]);
+    make(run, { type: 'retry' });
+    run.run();
+    expect(run.state.status).toBe('waiting_approval');
+    expect(run.effects).toEqual([{ type: 'timer', at: run.now + 60_000 }]);
+    expect(run.send({ type: 'tick' })).toEqual([]);
+  });
+
+  it('of an approval goes on through the retry of another stage while it is not over', () => {
+    const gate = { needs: ['b'], approvalRequired: true, approvalTimeoutMs: 60_000 };
+    const shape = graph([final, stage('c', gate), stage('d', { needs: ['b'] })]);
+    const run = new Scenario(shape, { replies: { 'do-d': ['fail'] } }).run();
+    run.now += 59_999;
+    make(run, { type: 'retry' });
+    run.run();
+    expect(run.effects).toEqual([{ type: 'timer', at: run.now + 1 }]);
   });
 
   it('says how long the limit was', () => {

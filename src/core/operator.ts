@@ -157,9 +157,16 @@ function retry(draft: Draft): void {
   }
   renewDeadline(draft);
   for (const stage of draft.state.stages) {
-    if (stage.status === 'failed') draft.emit({ type: 'stage_reset', stage: stage.name });
+    const isStale = stage.status === 'failed' || hasOverdueApproval(draft, stage);
+    if (isStale) draft.emit({ type: 'stage_reset', stage: stage.name });
     else if (stage.block !== null) draft.emit({ type: 'stage_unblocked', stage: stage.name });
   }
+}
+
+/** Its time ran out while the instance was halted: it is asked for anew. */
+function hasOverdueApproval(draft: Draft, { status, approval }: StageState): boolean {
+  const deadlineAt = approval?.deadlineAt ?? Number.POSITIVE_INFINITY;
+  return status === 'waiting_approval' && deadlineAt <= draft.now;
 }
 
 /** A deadline that has passed would fail the retry at once. */
