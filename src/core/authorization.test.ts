@@ -80,6 +80,26 @@ describe('authorization', () => {
     expect(asked).toEqual(['a execute-stage', 'b execute-stage', 'b pass-point-of-no-return']);
   });
 
+  it('is asked for both actions again after a denial of the second', () => {
+    const run = new Scenario(template([final]));
+    const answer = { type: 'authorization', stage: 'b' } as const;
+    run.send({ ...answer, action: 'execute-stage', decision: ALLOW });
+    run.send({ ...answer, action: 'pass-point-of-no-return', decision: DENY });
+    expect(run.state.status).toBe('blocked');
+    expect(run.effects).toEqual([]);
+    make(run, { type: 'resume' });
+    expect(run.effects).toEqual([{ type: 'authorize', stage: 'b', action: 'execute-stage' }]);
+  });
+
+  it('is not asked for while something is taken back', () => {
+    const shape = graph([stage('a'), stage('b', { needs: ['a'] }), stage('c')]);
+    const run = play({ template: shape, denials: { c: 1 }, replies: { 'undo-b': ['pause'] } });
+    make(run, { type: 'resume' });
+    expect(run.effects.map((effect) => effect.type)).toEqual(['authorize']);
+    make(run, { type: 'rollback', to: 'a' });
+    expect(run.effects.map((effect) => effect.type)).toEqual(['assign']);
+  });
+
   it('is asked for one action where a person has approved the point of no return', () => {
     const gated = { ...final, approvalRequired: true };
     const run = play({

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type Case, testCases } from './cases.suite.js';
+import { type Case, make, testCases } from './cases.suite.js';
 import { graph, Scenario, stage, template } from './scenario.suite.js';
 
 const once = { maxAttempts: 1, initialMs: 1_000, maxMs: 60_000, factor: 2, jitter: 0 };
@@ -132,6 +132,14 @@ describe('going forward', () => {
     expect(run.state.status).toBe('failed');
   });
 
+  it('is blocked by a missing role only once nothing else is under way', () => {
+    const shape = template([stage('a', { agents: ['x', 'y'], parallel: true, maxParallel: 2 })]);
+    const run = new Scenario(shape, { replies: { x: ['pause'], y: ['unserved'] } }).run();
+    expect(run.state.status).toBe('active');
+    run.answer('x', 'ok');
+    expect(run.state.status).toBe('blocked');
+  });
+
   it('looks for agents again by itself when one for the missing role arrives', () => {
     const run = new Scenario(template(['a']), { replies: { 'do-a': ['unserved'] } }).run();
     expect(run.send({ type: 'served', role: 'other' })).toEqual([]);
@@ -139,6 +147,9 @@ describe('going forward', () => {
     expect(run.state.status).toBe('active');
     expect(run.run().state.status).toBe('completed');
     expect(run.send({ type: 'served', role: 'do-a' })).toEqual([]);
+    const stopped = new Scenario(template(['a']), { replies: { 'do-a': ['unserved'] } }).run();
+    make(stopped, { type: 'cancel', compensate: true });
+    expect(stopped.send({ type: 'served', role: 'do-a' })).toEqual([]);
   });
 
   it('waits longer before each retry, up to the limit', () => {

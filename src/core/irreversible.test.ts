@@ -163,6 +163,25 @@ describe('a point of no return', () => {
     expect(keys.map((event) => event.idempotencyKey)).toEqual(['wf-1/c/do-c/execute', 'wf-1/c/do-c/execute']);
   });
 
+  it('asks nothing and says nothing again while it waits for the operator', () => {
+    const shape = graph([
+      final,
+      stage('c', { needs: ['b'] }),
+      stage('d', { needs: ['b'] }),
+      stage('e', { needs: ['d'] }),
+    ]);
+    const run = new Scenario(shape, { replies: { 'do-c': ['pause'], 'do-d': ['pause'] } }).run();
+    run.answer('do-c', 'fail');
+    run.answer('do-d', 'ok');
+    expect(stagesOf(run.state)).toBe('b:completed c:failed d:completed e:pending');
+    expect(run.effects).toEqual([]);
+    make(run, { type: 'resume', denied: true });
+    expect(run.events.slice(-2).map((event) => event.type)).toEqual([
+      'workflow_blocked',
+      'action_authorized',
+    ]);
+  });
+
   it('keeps the steps of the failed attempt for the retry', () => {
     const run = new Scenario(PASSED, { replies: { 'do-c': ['pause'] } }).run();
     const at = { stage: 'c', role: 'do-c', kind: 'execute', attempt: 1 } as const;

@@ -109,6 +109,16 @@ const CASES: Case[] = [
     },
   },
   {
+    name: 'takes back the later written first of several that did not complete',
+    template: graph([stage('a', two), stage('b', { agents: ['v', 'w'] }), stage('c')]),
+    replies: { y: ['pause'], w: ['pause'], 'do-c': ['fail'] },
+    expect: {
+      status: 'failed',
+      stages: 'a:failed/compensated b:failed/compensated c:failed/skipped',
+      undone: 'b a',
+    },
+  },
+  {
     name: 'takes back what runs beside the failed stage',
     template: graph([stage('a'), stage('b', two), stage('c', { needs: ['a'] })]),
     replies: { y: ['pause'], 'do-c': ['fail'] },
