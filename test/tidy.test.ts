@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { ERRORS } from '../src/core/errors.js';
 import { escapeProblems, sizeProblems, timeProblems } from './tidy/code.js';
-import { linkProblems, referenceProblems } from './tidy/documents.js';
+import { linkProblems, mentionProblems, referenceProblems, unmappedProblems } from './tidy/documents.js';
 import { errorDocProblems, unusedCodeProblems } from './tidy/errors.js';
 import { coreProblems, cycleProblems, layerProblems } from './tidy/imports.js';
 import { nameProblems } from './tidy/names.js';
@@ -13,7 +13,7 @@ import { parseSource, ROOT, readText, trackedPaths } from './tidy/source.js';
 
 const paths = trackedPaths();
 const sources = paths
-  .filter((path) => /\.ts$/.test(path))
+  .filter((path) => /\.(ts|mjs)$/.test(path))
   .map((path) => parseSource(path, readText(path).text));
 const documents = paths.filter((path) => path.endsWith('.md')).map(readText);
 const texts = paths.filter((path) => /\.(ts|mjs|md|toml|cedar|surql|json)$/.test(path)).map(readText);
@@ -66,6 +66,16 @@ describe('the table of errors', () => {
 describe('the documents', () => {
   it('link to what exists', () => {
     expect(linkProblems(documents, paths)).toEqual([]);
+  });
+
+  it('name files that exist', () => {
+    expect(mentionProblems(documents, paths)).toEqual([]);
+  });
+
+  it('have a code map of every folder, short enough to be read', () => {
+    const map = readText('ARCHITECTURE.md');
+    expect(unmappedProblems(map, paths)).toEqual([]);
+    expect(map.text.split('\n').length).toBeLessThanOrEqual(300);
   });
 
   it('name no machine and no tracker, and neither does the code', () => {

@@ -53,6 +53,14 @@ function playAll(): void {
       { type: 'approve', stage: 'c', comment: null, digest: null },
     ],
   });
+  endedAndRetried();
+  passedAndRetried();
+  retriedThenTakenBack();
+  silentAttempts();
+}
+
+/** Instances that were denied or stopped, and their successors. */
+function endedAndRetried(): void {
   const denied = play({ template: template(['a', 'b'], { onDeny: 'compensate' }), denials: { b: 1 } });
   play({ template: denied.template, retryOf: denied.state });
   const stopped = play({
@@ -66,6 +74,10 @@ function playAll(): void {
     denials: { b: 1 },
     moves: [{ type: 'cancel', compensate: true }],
   });
+}
+
+/** Failures behind a point of no return, where retries go on in place. */
+function passedAndRetried(): void {
   play({
     template: template([final, gate('c')]),
     moves: [{ type: 'reject', stage: 'c', reason: 'no' }, { type: 'retry' }],
@@ -76,8 +88,6 @@ function playAll(): void {
     replies: { y: ['fail'] },
     moves: [{ type: 'resume' }, { type: 'retry' }],
   });
-  retriedThenTakenBack();
-  silentAttempts();
 }
 
 /** A stage is denied after an operator's retry, and taken back for what it did before. */

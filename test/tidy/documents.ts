@@ -63,3 +63,26 @@ export function referenceProblems(files: readonly TextFile[]): string[] {
   }
   return problems;
 }
+
+const MENTION = /`((?:src|test|docs|scripts|config|bench|examples|bin)\/[\w./-]*)`/g;
+
+/** Paths of the repository that are named in backticks and are not there. */
+export function mentionProblems(documents: readonly TextFile[], paths: readonly string[]): string[] {
+  const known = new Set(paths.flatMap((path) => [path, ...foldersOf(path)]));
+  return documents.flatMap(({ path, text }) =>
+    [...text.matchAll(MENTION)]
+      .map(([, mention = '']) => mention.replace(/\/$/, ''))
+      .filter((mention) => !known.has(mention))
+      .map((mention) => `${path}: names \`${mention}\`, which does not exist`),
+  );
+}
+
+/** Folders of the source that the code map says nothing about. */
+export function unmappedProblems(map: TextFile, paths: readonly string[]): string[] {
+  const folders = new Set(
+    paths.map((path) => /^src\/[^/]+/.exec(path)?.[0]).filter((path) => path !== undefined),
+  );
+  return [...folders]
+    .filter((folder) => !map.text.includes(`\`${folder}`))
+    .map((folder) => `${map.path}: says nothing about \`${folder}\``);
+}

@@ -20,8 +20,10 @@ export function nameProblems(paths: readonly string[]): string[] {
   const problems: string[] = [];
   for (const path of paths) {
     const name = posix.basename(path);
-    const isDocument = path.startsWith('docs/') || CODE.test(name);
-    if (isDocument && !name.startsWith('.') && !KEBAB.test(name)) problems.push(`${path}: is not kebab-case`);
+    const isWritten = path.startsWith('docs/') || CODE.test(name);
+    // by convention, a folder's own page is called so
+    if (name === 'README.md') continue;
+    if (isWritten && !name.startsWith('.') && !KEBAB.test(name)) problems.push(`${path}: is not kebab-case`);
     const words = path.split(/[/.-]/);
     const drawer = words.find((word) => DRAWERS.has(word));
     if (drawer !== undefined && CODE.test(name))

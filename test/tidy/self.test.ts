@@ -1,7 +1,7 @@
 /** Each check can fail: it is shown something bad. */
 import { describe, expect, it } from 'vitest';
 import { escapeProblems, sizeProblems, timeProblems } from './code.js';
-import { linkProblems, referenceProblems } from './documents.js';
+import { linkProblems, mentionProblems, referenceProblems, unmappedProblems } from './documents.js';
 import { errorDocProblems, unusedCodeProblems } from './errors.js';
 import { coreProblems, cycleProblems, layerProblems } from './imports.js';
 import { nameProblems } from './names.js';
@@ -136,6 +136,12 @@ describe('the checks of documents', () => {
     expect(found('[b](b.md)')).toBe(1);
     expect(found('[b](a.md#nowhere)')).toBe(1);
     expect(found('```\n[b](b.md)\n```')).toBe(0);
+  });
+
+  it('find names of files that are not there, and folders that the map leaves out', () => {
+    const text = '`src/core/a.ts`, `src/core/`, `src/gone.ts`';
+    expect(mentionProblems([{ path: 'a.md', text }], ['src/core/a.ts'])).toHaveLength(1);
+    expect(unmappedProblems({ path: 'a.md', text }, ['src/core/a.ts', 'src/store/b.ts'])).toHaveLength(1);
   });
 
   it('find paths of one machine and numbers of issues', () => {
