@@ -79,7 +79,7 @@ async function openLocal(
   await mkdir(dirname(target.path), { recursive: true }).catch((error: unknown) => {
     throw openFailure(error, place);
   });
-  const lock: FileLock = await acquireLock(target.path, clock.now());
+  const lock: FileLock = await acquireLock(target.path, clock);
   try {
     await checkEngine(target.engine, target.path);
     return await openEngine(`${target.engine}://${target.path}`, place, clock);

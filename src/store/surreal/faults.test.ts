@@ -1,5 +1,5 @@
 /** Real processes, real kills, real full disks. */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -103,6 +103,32 @@ describe('a data directory', () => {
     await writeFile(`${directory}/db.lock`, JSON.stringify(lock));
     expect(await children.run('open', `rocksdb://${directory}/db`).ended).toBe(0);
     await expect(readFile(`${directory}/db.lock`)).rejects.toThrow();
+  });
+
+  it('is taken over from a process that is dead though its parent has not noticed', async () => {
+    // the shell becomes `sleep`, which never asks after its child
+    const parent = spawn('sh', ['-c', 'sleep 0 & echo $!; exec sleep 60'], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    try {
+      const pid = await new Promise<number>((resolve) =>
+        parent.stdout.once('data', (data) => resolve(Number(data))),
+      );
+      const stat = async () => (await readFile(`/proc/${pid}/stat`, 'utf8')).split(') ')[1]?.split(' ') ?? [];
+      await expect.poll(async () => (await stat())[0]).toBe('Z');
+      const boot = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
+      const holder = {
+        pid,
+        started: `${boot}:${(await stat())[19]}`,
+        host: hostname(),
+        command: 'node vapora',
+        since: '',
+      };
+      await writeFile(`${directory}/db.lock`, JSON.stringify(holder));
+      await (await SurrealWorkflowStore.open(`rocksdb://${directory}/db`, options)).close();
+    } finally {
+      parent.kill('SIGKILL');
+    }
   });
 
   it('is refused while a process of another machine holds it', async () => {

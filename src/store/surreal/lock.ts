@@ -8,6 +8,8 @@ import { link, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { basename } from 'node:path';
 import { VaporaError } from '../../core/errors.js';
+import type { Clock } from '../../core/ports.js';
+import { pause } from './backoff.js';
 import { isFull, messageOf } from './fault.js';
 
 export interface LockHolder {
@@ -27,14 +29,29 @@ export interface FileLock {
 }
 
 const MAX_TRIES = 10;
+/** About half a second in all. */
+const GRACE_TRIES = 7;
 const COMMAND_WORD = /^[a-z][a-z-]{0,30}$/;
 
 export function lockPath(dataPath: string): string {
   return `${dataPath}.lock`;
 }
 
-/** Throws `store_locked` naming the holder, `store_full`, `store_unreadable`. `now` in milliseconds since the epoch. */
-export async function acquireLock(dataPath: string, now: number): Promise<FileLock> {
+/** Throws `store_locked` naming the holder, `store_full`, `store_unreadable`. */
+export async function acquireLock(dataPath: string, clock: Clock): Promise<FileLock> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await tryLock(dataPath, clock.now());
+    } catch (error) {
+      // a holder that was killed takes a moment to be gone
+      const isLocked = error instanceof VaporaError && error.code === 'store_locked';
+      if (!isLocked || tries === GRACE_TRIES) throw error;
+      await pause(clock, tries);
+    }
+  }
+}
+
+async function tryLock(dataPath: string, now: number): Promise<FileLock> {
   const path = lockPath(dataPath);
   const content = JSON.stringify(describeSelf(now));
   const draft = `${path}.${process.pid}.${randomUUID()}`;
@@ -163,16 +180,19 @@ function isAlive(holder: LockHolder): boolean {
     if (hasCode(error, 'ESRCH')) return false;
   }
   const started = startOf(holder.pid);
+  if (started === 'ended') return false;
   return started === null || holder.started === null || started === holder.started;
 }
 
-/** Process numbers are used again; number and start together are not. */
+/** Process numbers are used again; number and start together are not. `ended`: dead, and only its parent has not noticed yet. */
 function startOf(pid: number): string | null {
   try {
     const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
     // the command in parentheses may itself hold spaces and parentheses
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    const [state = ''] = fields;
+    if (state === 'Z' || state === 'X') return 'ended';
     return `${boot}:${fields[19] ?? ''}`;
   } catch {
     return null;
