@@ -3,7 +3,7 @@ import { systemClock } from '../engine/clock.js';
 import { reportFailure } from './failure.js';
 import { packageVersion } from './package-version.js';
 import { type Host, Shell } from './shell.js';
-import { buildTree } from './tree.js';
+import { buildTree, type Execute } from './tree.js';
 
 const INTERRUPTED_EXIT = 130;
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
@@ -20,13 +20,10 @@ export async function main(argv: readonly string[]): Promise<void> {
 export async function execute(argv: readonly string[], host: Host): Promise<number> {
   let code = 0;
   const clock = systemClock();
-  const program = buildTree(async (options, act) => {
-    code = await act(new Shell(host, clock, options));
-  }, packageVersion());
-  program.configureOutput({
-    writeOut: (text) => host.stdout.write(text),
-    writeErr: (text) => host.stderr.write(text),
-  });
+  const act: Execute = async (options, command) => {
+    code = await command(new Shell(host, clock, options));
+  };
+  const program = buildTree(act, packageVersion(), host);
   try {
     await program.parseAsync([...argv], { from: 'user' });
     return code;

@@ -29,8 +29,8 @@ export async function readConfig(shell: Shell): Promise<EngineConfig> {
       hint: 'make one with `vapora init`, or name one with `--config FILE`',
     });
   }
-  // places in messages read best as the user would write them
-  const short = relative(cwd, file);
+  // places in messages read best as the user would write them; the loader resolves them against the process's own directory
+  const short = relative(process.cwd(), file);
   return loadConfig(short.startsWith('..') || isAbsolute(short) ? file : short, env);
 }
 

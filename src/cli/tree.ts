@@ -11,7 +11,7 @@ import type { PolicyTestOptions } from './commands/policy.js';
 import type { ResumeOptions } from './commands/resume.js';
 import type { RollbackOptions } from './commands/rollback.js';
 import type { RunOptions } from './commands/run.js';
-import type { CommonOptions, PersonOptions, Shell } from './shell.js';
+import type { CommonOptions, Host, PersonOptions, Shell } from './shell.js';
 
 /** Runs what a command does and keeps its exit code. */
 export type Execute = (options: CommonOptions, act: (shell: Shell) => Promise<number>) => Promise<void>;
@@ -27,8 +27,12 @@ Exit codes:
   130  interrupted; state is kept
 `;
 
-/** `version` is looked up only when it is asked for. */
-export function buildTree(execute: Execute, version: string): Command {
+/** All commands; `output` gets help and version. */
+export function buildTree(
+  execute: Execute,
+  version: string,
+  output: Pick<Host, 'stdout' | 'stderr'>,
+): Command {
   const program = common(new Command('vapora'))
     .description('Runs pipelines of agents that survive a crash, take themselves back and obey policies.')
     .version(version, '--version', 'print the version')
@@ -36,7 +40,11 @@ export function buildTree(execute: Execute, version: string): Command {
     .addHelpText('after', EXIT_CODES)
     .exitOverride()
     // whoever catches the error shows it, in one way for all errors
-    .configureOutput({ outputError: () => {} });
+    .configureOutput({
+      writeOut: (text) => output.stdout.write(text),
+      writeErr: (text) => output.stderr.write(text),
+      outputError: () => {},
+    });
   addSetUp(program, execute);
   addRun(program, execute);
   addGoOn(program, execute);
