@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { backoffMs } from './backoff.js';
 import { make } from './cases.suite.js';
+import { MAX_INTERRUPTIONS } from './decide.js';
 import { failure } from './errors.js';
 import type { WorkflowInput } from './inputs.js';
 import { findTask } from './instance.js';
@@ -47,6 +48,23 @@ describe('an attempt', () => {
       [1, 'wf-1/a/do-a/execute'],
       [2, 'wf-1/a/do-a/execute'],
     ]);
+  });
+
+  it('fails for good once it was lost too often', () => {
+    const pauses = Array.from({ length: MAX_INTERRUPTIONS }, () => 'pause' as const);
+    const run = new Scenario(template(['a']), { replies: { 'do-a': pauses } }).run();
+    for (let attempt = 1; attempt <= MAX_INTERRUPTIONS; attempt += 1) {
+      run.send({ type: 'lost', ...AT, attempt, reason: 'agent gone' });
+      run.settle();
+    }
+    expect(findTask(run.state, AT)?.status).toBe('failed');
+    expect(run.state.error?.code).toBe('agent_lost');
+  });
+
+  it('takes no word of an attempt that never was', () => {
+    const run = paused();
+    const words = { error: failure('task_failed', 'no'), isRetryable: false, log: null } as const;
+    expect(typesOf(run, { type: 'failed', ...AT, attempt: 2, ...words })).toEqual([]);
   });
 
   it('keeps a step once, whatever is said again', () => {

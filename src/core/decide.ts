@@ -63,7 +63,7 @@ export function decideCreate(
   });
   const draft = new Draft(template, state, moment);
   draft.emit({ type: 'workflow_started' });
-  if (retryOf !== null) for (const event of carriedOver(retryOf)) draft.emit(event);
+  if (retryOf !== null) for (const event of carriedOver(template, retryOf)) draft.emit(event);
   advance(draft);
   return [first, ...draft.events];
 }
@@ -176,12 +176,29 @@ function onServed(draft: Draft, role: string): void {
   }
 }
 
+/** More than any series of restarts brings about: the task itself brings its agent down. */
+export const MAX_INTERRUPTIONS = 100;
+
+function onLost(draft: Draft, input: InputOf<'lost'>, task: TaskState): void {
+  const { stage, role, kind, attempt, reason } = input;
+  if (task.interruptions + 1 < MAX_INTERRUPTIONS) {
+    draft.emit({ type: 'task_interrupted', stage, role, kind, attempt, reason });
+    return;
+  }
+  const error = failure(
+    'agent_lost',
+    `lost with its agent ${MAX_INTERRUPTIONS} times, at last because ${reason}`,
+  );
+  failAttempt(draft, input, task, { error, isRetryable: false, log: null });
+}
+
 function onAttempt(draft: Draft, input: InputOf<'started' | 'step' | 'succeeded' | 'failed' | 'lost'>): void {
   const { stage, role, kind, attempt } = input;
   const task = findTask(draft.state, input);
   if (task === undefined || task.attempt !== attempt || !isInFlight(task)) {
     const isOutcome = input.type === 'succeeded' || input.type === 'failed';
-    if (!isOutcome || task === undefined || isTerminal(draft.state.status)) return;
+    const wasGiven = task !== undefined && attempt <= task.attempt;
+    if (!isOutcome || !wasGiven || isTerminal(draft.state.status)) return;
     const outcome = input.type === 'succeeded' ? 'completed' : 'failed';
     draft.emit({ type: 'late_result_ignored', stage, role, kind, attempt, outcome });
     return;
@@ -207,7 +224,7 @@ function onAttempt(draft: Draft, input: InputOf<'started' | 'step' | 'succeeded'
     case 'failed':
       return failAttempt(draft, input, task, input);
     case 'lost':
-      draft.emit({ type: 'task_interrupted', ...at, reason: input.reason });
+      return onLost(draft, input, task);
   }
 }
 

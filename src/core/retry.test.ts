@@ -65,8 +65,26 @@ describe('the retry of an ended instance', () => {
     const [a, b, c] = stopped.stages;
     if (!a || !b || !c) throw new Error('three stages');
     const swapped = { ...stopped, stages: [{ ...a, completion: 2 }, { ...b, completion: 1 }, c] };
-    const names = carriedOver(swapped).map((event) => ('stage' in event ? event.stage : ''));
+    const names = carriedOver(template(['a', stage('b', { needs: [] }), 'c']), swapped).map((event) =>
+      'stage' in event ? event.stage : '',
+    );
     expect(names).toEqual(['b', 'a']);
+  });
+
+  it('runs anew what was built upon a stage that was taken back, though its own effect stands', () => {
+    const shape = template([
+      'deploy',
+      stage('test', { compensationAgents: [] }),
+      stage('announce', { compensationAgents: [] }),
+    ]);
+    const first = new Scenario(shape, { replies: { 'do-announce': ['fail'] } });
+    first.run();
+    expect(first.state.stages.map((item) => item.compensation.status)).toEqual([
+      'compensated',
+      'skipped',
+      'skipped',
+    ]);
+    expect(carriedOver(shape, first.state)).toEqual([]);
   });
 
   it('takes over a stage without artifacts of a role that the ended instance did not know', () => {

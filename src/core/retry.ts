@@ -2,14 +2,23 @@
 import { VaporaError } from './errors.js';
 import type { WorkflowEvent } from './events.js';
 import { completionOf, type WorkflowInstance } from './instance.js';
+import type { WorkflowTemplate } from './template.js';
 
 /**
- * Stages of an ended instance whose effect still stands: completed, and not taken back. Its successor takes them over and runs the
- * rest; so a stage that was compensated runs again, and one that was not doesn't.
+ * Stages of an ended instance whose effect still stands: completed, not taken back, and built upon nothing that was. Its successor
+ * takes them over and runs the rest: a stage that was compensated runs again, and so does every one after it (a test of what is
+ * deployed anew has to be made anew).
  */
-export function carriedOver(ended: WorkflowInstance): WorkflowEvent[] {
+export function carriedOver(template: WorkflowTemplate, ended: WorkflowInstance): WorkflowEvent[] {
+  const kept = new Set<string>();
+  // in topological order, so that what a stage needs is decided before it
+  for (const { name, needs } of template.stages) {
+    const stage = ended.stages.find((candidate) => candidate.name === name);
+    const stands = stage?.status === 'completed' && keepsEffect(stage.compensation.status);
+    if (stands && needs.every((need) => kept.has(need))) kept.add(name);
+  }
   return ended.stages
-    .filter((stage) => stage.status === 'completed' && keepsEffect(stage.compensation.status))
+    .filter((stage) => kept.has(stage.name))
     .sort((a, b) => completionOf(a) - completionOf(b))
     .map((stage) => ({
       type: 'stage_carried_over',
