@@ -25,7 +25,9 @@ export function reportFailure(host: Host, error: unknown, isJson: boolean): numb
 
 /** `error[code]: message`, its problems, what to do about it. */
 export function errorLines(error: VaporaError, colors: Palette): string[] {
-  const lines = [`${colors.red(`error[${error.code}]`)}: ${clean(error.message)}`];
+  // whoever interrupts a command knows that it was not an error
+  const head = error.code === 'engine_stopping' ? '' : `${colors.red(`error[${error.code}]`)}: `;
+  const lines = [`${head}${clean(error.message)}`];
   for (const problem of error.problems.slice(0, MAX_SHOWN_PROBLEMS)) {
     lines.push(`  ${problemLine(problem, colors)}`);
   }

@@ -11,6 +11,8 @@ import type { ProgressNotice, View } from './view.js';
 const FRAME_MS = 100;
 const MAX_NAME = 32;
 const TIME_WIDTH = 7;
+/** Left of a line for what is said about a stage, gaps included. */
+const MIN_DETAIL = 18;
 /** Where a terminal does not say. */
 const DEFAULT_COLUMNS = 80;
 const DEFAULT_ROWS = 24;
@@ -41,7 +43,7 @@ export function pictureLines(picture: Picture, colors: Palette): string[] {
   const kept = cutTo(head, columns - state.length - since.length - 6);
   const first = `${toned(colors, look.tone, look.glyph)} ${colors.bold(kept)}  ${toned(colors, look.tone, state)}  ${colors.dim(since)}`;
   const names = Math.max(0, ...instance.stages.map((stage) => width(clean(stage.name))));
-  const nameWidth = Math.min(MAX_NAME, names);
+  const nameWidth = Math.max(1, Math.min(MAX_NAME, names, columns - TIME_WIDTH - MIN_DETAIL));
   const room = Math.max(1, rows - 4);
   const { from, to } = windowOf(instance.stages, room);
   const lines = instance.stages.slice(from, to).map((stage) => stageLine(stage, picture, nameWidth, colors));

@@ -6,12 +6,20 @@ import { type Host, Shell } from './shell.js';
 import { buildTree, type Execute } from './tree.js';
 
 const INTERRUPTED_EXIT = 130;
+/** The command did its work, but what it had to say is not where it should be. */
+const LOST_OUTPUT_EXIT = 1;
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /** Runs one command line, without the program's name, and ends the process with its exit code. */
 export async function main(argv: readonly string[]): Promise<void> {
-  const code = await execute(argv, hostOfProcess());
+  const losses = new Map<NodeJS.WriteStream, NodeJS.ErrnoException>();
+  let code = await execute(argv, hostOfProcess(losses));
   await Promise.all([flushed(process.stdout), flushed(process.stderr)]);
+  const loss = losses.get(process.stdout);
+  if (loss !== undefined && !isReaderGone(loss)) {
+    process.stderr.write(`error: the output could not be written: ${loss.code ?? loss.message}\n`);
+    code = code === 0 ? LOST_OUTPUT_EXIT : code;
+  }
   // the embedded database keeps threads that would keep the process
   process.exit(code);
 }
@@ -32,14 +40,10 @@ export async function execute(argv: readonly string[], host: Host): Promise<numb
   }
 }
 
-function hostOfProcess(): Host {
-  const deaf = new Set<NodeJS.WriteStream>();
+/** `losses` gets what keeps a stream from being written: no reason to leave an instance alone. */
+function hostOfProcess(losses: Map<NodeJS.WriteStream, NodeJS.ErrnoException>): Host {
   for (const stream of [process.stdout, process.stderr]) {
-    stream.on('error', (error: NodeJS.ErrnoException) => {
-      // whoever read it has gone, e.g. `| head`: no reason to leave an instance alone
-      if (error.code !== 'EPIPE' && error.code !== 'ERR_STREAM_DESTROYED') throw error;
-      deaf.add(stream);
-    });
+    stream.on('error', (error: NodeJS.ErrnoException) => losses.set(stream, error));
   }
   return {
     stdin: process.stdin,
@@ -47,9 +51,14 @@ function hostOfProcess(): Host {
     stderr: process.stderr,
     env: process.env,
     cwd: process.cwd(),
-    isDeaf: () => deaf.has(process.stdout),
+    isDeaf: () => losses.has(process.stdout),
     onInterrupt,
   };
+}
+
+/** As with `| head`, which is nothing to speak of. */
+function isReaderGone({ code }: NodeJS.ErrnoException): boolean {
+  return code === 'EPIPE' || code === 'ERR_STREAM_DESTROYED';
 }
 
 function onInterrupt(call: () => void): () => void {
