@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Entry } from '../core/events.js';
 import { asDigest, asInstanceId } from '../core/names.js';
 import type { StoredInstance } from '../core/ports.js';
-import { CHAIN_START, decodeEntry, encodeEntry, hashEntry, verifyChain } from './chain.js';
+import { CHAIN_START, decodeEntry, encodeEntry, hashEntry, readEntry, verifyChain } from './chain.js';
 import { creation, note } from './fixtures.suite.js';
 
 const ID = asInstanceId('a');
@@ -62,6 +62,20 @@ describe('the audit chain', () => {
     expect(await brokenAt([])).toBe(1);
     expect(await brokenAt(chain(6).entries)).toBe(7);
   });
+
+  it.each(['{"instance":', '5', 'null', '{}', '[]', '{"revision":3,"events":{}}'])(
+    'shows an entry that is %s now',
+    async (text) => {
+      const read = function* (): Generator<Entry> {
+        for (const entry of chain(5).entries)
+          yield entry.revision === 3 ? readEntry(text) : readEntry(JSON.stringify(entry));
+      };
+      expect(await verifyChain(read(), ID, chain(5).head)).toMatchObject({
+        entries: 2,
+        broken: { revision: 3 },
+      });
+    },
+  );
 
   it('shows a chain that was written anew, and one of another instance', async () => {
     const { head } = chain(5);

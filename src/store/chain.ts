@@ -3,6 +3,7 @@
  * removed or moved; the last hash is kept with the instance, so that a cut tail shows too.
  */
 import { createHash } from 'node:crypto';
+import { VaporaError } from '../core/errors.js';
 import type { Entry, WorkflowEvent } from '../core/events.js';
 import { asDigest, type Digest, type InstanceId } from '../core/names.js';
 import type { Commit } from '../core/ports.js';
@@ -66,6 +67,26 @@ export function decodeEntry(text: string): Entry {
   return JSON.parse(text) as Entry;
 }
 
+/** Reads an entry of a history that somebody else may have been at. Throws `audit_broken`. */
+export function readEntry(text: string): Entry {
+  let entry: Partial<Entry> | null = null;
+  try {
+    entry = decodeEntry(text);
+  } catch {
+    // cut off or overwritten: not JSON any more
+  }
+  const numbers = [entry?.revision, entry?.firstSeq, entry?.at];
+  const texts = [entry?.instance, entry?.previous, entry?.hash];
+  const isWhole =
+    numbers.every(Number.isSafeInteger) &&
+    texts.every((value) => typeof value === 'string') &&
+    Array.isArray(entry?.events);
+  if (isWhole) return entry as Entry;
+  throw new VaporaError('audit_broken', 'an entry of the history is no entry any more', {
+    hint: 'the data was changed by something else than this engine: `vapora audit verify` says where, a backup has it whole',
+  });
+}
+
 /** The hash that an entry must have. JSON text made by `JSON.stringify` survives parsing and printing unchanged. */
 export function hashEntry(entry: Omit<Entry, 'hash'>): Digest {
   return hashFields(entry, JSON.stringify(entry.events satisfies readonly WorkflowEvent[]));
@@ -92,12 +113,17 @@ export async function verifyChain(
     events: seq,
     broken: { revision: revision + 1, reason },
   });
-  for await (const entry of entries) {
-    const reason = faultOf(entry, { instance, revision, seq, hash });
-    if (reason !== null) return broken(reason);
-    revision = entry.revision;
-    seq += entry.events.length;
-    hash = entry.hash;
+  try {
+    for await (const entry of entries) {
+      const reason = faultOf(entry, { instance, revision, seq, hash });
+      if (reason !== null) return broken(reason);
+      revision = entry.revision;
+      seq += entry.events.length;
+      hash = entry.hash;
+    }
+  } catch (error) {
+    if (error instanceof VaporaError && error.code === 'audit_broken') return broken(error.message);
+    throw error;
   }
   if (revision < head.revision) return broken(`entries up to revision ${head.revision} are missing`);
   if (revision > head.revision) return broken(`entries follow the head, revision ${head.revision}`);

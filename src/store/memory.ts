@@ -6,7 +6,7 @@ import { deadLettersOf, isLive, type WorkflowInstance } from '../core/instance.j
 import { asDigest, type Digest, type InstanceId } from '../core/names.js';
 import type { Commit, InstancePage, InstanceQuery, StoredInstance, WorkflowStore } from '../core/ports.js';
 import type { WorkflowTemplate } from '../core/template.js';
-import { decodeEntry, encodeEntry } from './chain.js';
+import { encodeEntry, readEntry } from './chain.js';
 import { checkCommit, instanceExists, revisionConflict, storeClosed } from './commit-rules.js';
 import { checkLimit, decodeCursor, encodeCursor, labelTexts, type Position, summaryOf } from './listing.js';
 
@@ -87,7 +87,7 @@ export class MemoryWorkflowStore implements WorkflowStore {
 
   async *history(id: InstanceId, afterRevision = 0): AsyncIterable<Entry> {
     this.#checkOpen();
-    for (const text of (this.#data.history.get(id) ?? []).slice(afterRevision)) yield decodeEntry(text);
+    for (const text of (this.#data.history.get(id) ?? []).slice(afterRevision)) yield readEntry(text);
   }
 
   async saveTemplate(template: WorkflowTemplate): Promise<void> {

@@ -4,7 +4,7 @@ import type { Entry } from '../../core/events.js';
 import { type InstanceStatus, isLive, isTerminal } from '../../core/instance.js';
 import type { InstanceId } from '../../core/names.js';
 import type { InstancePage, InstanceQuery, InstanceSummary, StoredInstance } from '../../core/ports.js';
-import { decodeEntry } from '../chain.js';
+import { readEntry } from '../chain.js';
 import { checkLimit, decodeCursor, encodeCursor, type Position } from '../listing.js';
 import type { Database } from './connection.js';
 import { HISTORY_ROW_ENTRIES } from './projection.js';
@@ -157,7 +157,7 @@ export async function* readHistory(
     const rows = found as readonly (readonly string[])[];
     let last = from;
     for (const text of rows.flat()) {
-      const entry = decodeEntry(text);
+      const entry = readEntry(text);
       last = entry.revision;
       if (entry.revision > afterRevision) yield entry;
     }
