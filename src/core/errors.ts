@@ -53,6 +53,7 @@ export const ERRORS = {
   store_fenced: { retry: false, exit: 5 },
   store_full: { retry: false, exit: 5 },
   revision_conflict: { retry: true, exit: 5 },
+  audit_broken: { retry: false, exit: 1 },
   engine_overloaded: { retry: true, exit: 5 },
   engine_stopping: { retry: true, exit: 130 },
 } as const satisfies Record<string, { retry: boolean; exit: number }>;
