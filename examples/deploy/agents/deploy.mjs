@@ -32,7 +32,9 @@ async function compensate(task, site) {
   if (note === null) return;
   if (note.previous === null) await rm(join(site, 'current'), { force: true });
   else await pointCurrentTo(site, note.previous);
-  await reload(site);
+  await reload(site).catch((error) => {
+    if (!(error instanceof HostDown)) throw error;
+  });
   await rm(join(slot, 'release'), { recursive: true, force: true });
   progress(note.previous === null ? 'nothing is served again' : `${basename(note.previous)} is served again`);
 }
@@ -61,14 +63,14 @@ async function pointCurrentTo(site, target) {
   await rename(next, join(site, 'current'));
 }
 
-/** Throws where nobody answers, which is worth another attempt. */
+/** Nobody serves anything. Worth another attempt for a release; and no obstacle to taking one back, as a host loads `current` anew. */
+class HostDown extends Error {}
+
 async function reload(site) {
-  const { url } = await readJson('site/host.json').catch(() => {
-    throw new Error('the host is not running: start it with `node host.mjs`');
-  });
-  const response = await fetch(`${url}/${basename(site)}/reload`, { method: 'POST' }).catch(() => {
-    throw new Error(`the host does not answer at ${url}: start it with \`node host.mjs\``);
-  });
+  const address = await readJson('site/host.json').catch(() => null);
+  const url = `${address?.url}/${basename(site)}/reload`;
+  const response = address && (await fetch(url, { method: 'POST' }).catch(() => null));
+  if (!response) throw new HostDown('the host does not answer: start it with `node host.mjs`');
   if (!response.ok) throw new Error(`the host could not load the release: ${await response.text()}`);
 }
 
