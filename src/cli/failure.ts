@@ -11,6 +11,14 @@ const INTERNAL_EXIT = 70;
 /** What a configuration of many thousand problems may print. */
 const MAX_SHOWN_PROBLEMS = 200;
 
+/** The user has interrupted the command, and has been told at once what becomes of it. */
+export class Interruption extends VaporaError {
+  constructor(followed: string | undefined) {
+    const kept = followed === undefined ? '' : `: state is kept; go on with \`vapora resume ${followed}\``;
+    super('engine_stopping', `interrupted${kept}`);
+  }
+}
+
 /** Shows an error on stderr, with `isJson` also as the last JSON line on stdout. Answers the exit code. */
 export function reportFailure(host: Host, error: unknown, isJson: boolean): number {
   if (error instanceof CommanderError && error.exitCode === 0) return 0;
@@ -19,15 +27,14 @@ export function reportFailure(host: Host, error: unknown, isJson: boolean): numb
   const known = error instanceof CommanderError ? usageError(error) : error;
   if (!(known instanceof VaporaError)) return reportBug(host, known, isJson);
   if (isJson) host.stdout.write(`${JSON.stringify(errorJson(known))}\n`);
+  if (known instanceof Interruption) return ERRORS[known.code].exit;
   for (const line of errorLines(known, paletteFor(host.stderr, host.env))) host.stderr.write(`${line}\n`);
   return ERRORS[known.code].exit;
 }
 
 /** `error[code]: message`, its problems, what to do about it. */
 export function errorLines(error: VaporaError, colors: Palette): string[] {
-  // whoever interrupts a command knows that it was not an error
-  const head = error.code === 'engine_stopping' ? '' : `${colors.red(`error[${error.code}]`)}: `;
-  const lines = [`${head}${clean(error.message)}`];
+  const lines = [`${colors.red(`error[${error.code}]`)}: ${clean(error.message)}`];
   for (const problem of error.problems.slice(0, MAX_SHOWN_PROBLEMS)) {
     lines.push(`  ${problemLine(problem, colors)}`);
   }

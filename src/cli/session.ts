@@ -4,6 +4,7 @@ import type { Engine } from '../compose.js';
 import type { EngineConfig } from '../config/load.js';
 import type { WorkflowApi } from '../core/api.js';
 import { VaporaError } from '../core/errors.js';
+import { Interruption } from './failure.js';
 import { withNearest } from './nearest.js';
 import type { Shell } from './shell.js';
 import { clean } from './text.js';
@@ -53,8 +54,9 @@ export async function withEngine(
   interrupted.catch(() => undefined);
   const unsubscribe = shell.host.onInterrupt(() => {
     for (const stop of stops) stop();
-    shell.note('interrupted: stopping agents; again to stop at once');
-    interrupt(interruption(followed.at(-1)));
+    const interruption = new Interruption(followed.at(-1));
+    shell.note(clean(interruption.message));
+    interrupt(interruption);
   });
   try {
     const config = more.config ?? (await Promise.race([readConfig(shell), interrupted]));
@@ -132,9 +134,4 @@ export function logWords(line: string): string {
     .filter((part) => part !== '')
     .map((part) => clean(part))
     .join(': ')}`;
-}
-
-function interruption(id: string | undefined): VaporaError {
-  if (id === undefined) return new VaporaError('engine_stopping', 'interrupted');
-  return new VaporaError('engine_stopping', `interrupted: state is kept; go on with \`vapora resume ${id}\``);
 }

@@ -213,17 +213,19 @@ describe('an interrupt', () => {
     child.stderr.on('data', (chunk) => {
       stderr += String(chunk);
     });
-    for await (const chunk of child.stdout) {
+    child.stdout.on('data', (chunk) => {
       stdout += String(chunk);
-      if (stdout.includes('"stage":"b","role":"slow"')) break;
-    }
+    });
+    while (!stdout.includes('"stage":"b","role":"slow"')) await once(child.stdout, 'data');
     const locked = cli.run('list', '--json');
     expect(locked.exit).toBe(5);
     expect(locked.stderr).toContain(`held by process ${child.pid}`);
     child.kill('SIGINT');
-    const [exit] = await once(child, 'exit');
+    const [exit] = await once(child, 'close');
     expect(exit).toBe(130);
-    expect(stderr).toContain('state is kept; go on with `vapora resume slow-1`');
+    expect(stderr).toBe('interrupted: state is kept; go on with `vapora resume slow-1`\n');
+    const last = stdout.trimEnd().split('\n').at(-1) ?? '';
+    expect(JSON.parse(last)).toMatchObject({ type: 'error', code: 'engine_stopping' });
 
     const shown = cli.run('show', 'slow-1', '--json').json()[0];
     expect(shown).toMatchObject({ state: 'active', stages: [{ state: 'completed' }, { state: 'running' }] });
