@@ -1,6 +1,8 @@
 /** The half of the engine that only looks: nothing in here wakes an instance or changes it. */
+import { canonicalJson } from '../config/canonical.js';
 import type { AuditReport, DeadLetter, InstanceArtifact } from '../core/api.js';
 import { type Entry, type EventRecord, recordsOf } from '../core/events.js';
+import { applyEntry } from '../core/evolve.js';
 import { type BlobRef, deadLettersOf, type WorkflowInstance } from '../core/instance.js';
 import { asInstanceId, type InstanceId } from '../core/names.js';
 import type { InstancePage, InstanceQuery, StoredInstance, WorkflowStore } from '../core/ports.js';
@@ -71,9 +73,20 @@ export abstract class InstanceReads {
 
   async verifyAudit(id: string): Promise<AuditReport> {
     const { instance, head } = await this.stored(id);
-    const { revision } = instance;
-    const report = await verifyChain(this.#store.history(instance.id), instance.id, { revision, hash: head });
-    return { id: instance.id, head, ...report };
+    const { id: instanceId, revision } = instance;
+    const report = await verifyChain(this.#store.history(instanceId), instanceId, { revision, hash: head });
+    const broken = report.broken ?? (await this.#verifyState(instance));
+    return { id: instanceId, head, ...report, broken };
+  }
+
+  /** A whole history does not help whoever is shown a state that was changed beside it. */
+  async #verifyState(instance: WorkflowInstance): Promise<AuditReport['broken']> {
+    const template = await this.#store.loadTemplate(instance.templateHash);
+    if (template === null) return { revision: 1, reason: 'its template is gone' };
+    let state: WorkflowInstance | null = null;
+    for await (const entry of this.#store.history(instance.id)) state = applyEntry(template, state, entry);
+    if (canonicalJson(state) === canonicalJson(instance)) return null;
+    return { revision: instance.revision, reason: 'the state is not what the history leads to' };
   }
 
   protected async find(id: InstanceId): Promise<StoredInstance | null> {

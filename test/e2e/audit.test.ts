@@ -1,0 +1,84 @@
+/** Somebody at the database: whatever is changed beside the engine shows. */
+import { spawnSync } from 'node:child_process';
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+
+const CONFIG = `
+[[workflows]]
+name = "release"
+stages = [{ name = "one", agents = ["work"] }, { name = "two", agents = ["work"] }]
+[[agents]]
+name = "worker"
+roles = ["work"]
+command = ["sh", "-c", "sleep 0.1"]
+`;
+
+/** Rewrites the one history row and the one instance row with functions given as text, in a process of its own. */
+const MEDDLE = `
+import { createNodeEngines } from '@surrealdb/node';
+import { Surreal } from 'surrealdb';
+const db = new Surreal({ engines: createNodeEngines() });
+await db.connect('rocksdb://' + process.argv[1]);
+await db.use({ namespace: 'vapora', database: 'vapora' });
+const change = (0, eval)(process.argv[2]);
+const [rows] = await db.query('SELECT * FROM workflow_history');
+const entries = rows.flatMap((row) => row.entries);
+const [[instance]] = await db.query('SELECT * FROM workflow_instances');
+const state = { text: instance.state };
+const next = change(entries, state);
+await db.query('DELETE workflow_history');
+await db.query('UPDATE $id SET state = $text', { id: instance.id, text: state.text });
+await db.query('INSERT INTO workflow_history $rows', { rows: [{ id: rows[0].id, entries: next }] });
+process.exit(0);
+`;
+
+let original: string;
+const made: string[] = [];
+
+function vapora(cwd: string, ...args: string[]): { status: number | null; stdout: string } {
+  return spawnSync(process.execPath, [join(ROOT, 'bin', 'vapora'), ...args], { cwd, encoding: 'utf8' });
+}
+
+function directory(): string {
+  const path = mkdtempSync(join(tmpdir(), 'vapora-audit-'));
+  made.push(path);
+  return path;
+}
+
+beforeAll(() => {
+  original = directory();
+  writeFileSync(join(original, 'workflows.toml'), CONFIG);
+  expect(vapora(original, 'run', 'release', '--id', 'r').status).toBe(0);
+});
+afterAll(() => {
+  for (const path of made) rmSync(path, { recursive: true, force: true });
+});
+
+it.each([
+  { what: 'nothing', change: '(entries) => entries', broken: null },
+  { what: 'an event altered', change: '(e) => e.with(1, e[1].replace("completed", "failed"))', broken: 2 },
+  { what: 'an entry cut in half', change: '(e) => e.with(1, e[1].slice(0, 40))', broken: 2 },
+  { what: 'an entry removed', change: '(e) => e.toSpliced(1, 1)', broken: 2 },
+  { what: 'the tail cut off', change: '(e) => e.slice(0, -1)', broken: 3 },
+  { what: 'two entries swapped', change: '(e) => [e[0], e[2], e[1]]', broken: 2 },
+  {
+    what: 'another state shown',
+    change: '(e, s) => { s.text = s.text.replace(\'"completed"\', \'"failed"\'); return e; }',
+    broken: 3,
+  },
+])('finds $what', ({ change, broken }) => {
+  const copy = directory();
+  cpSync(original, copy, { recursive: true });
+  const args = ['--input-type=module', '-e', MEDDLE, join(copy, '.vapora', 'store'), change];
+  const meddled = spawnSync(process.execPath, args, { cwd: ROOT, encoding: 'utf8' });
+  expect(meddled.stderr).toBe('');
+  const { status, stdout } = vapora(copy, 'audit', 'verify', '--all', '--json');
+  const report = JSON.parse(stdout) as { broken: { revision: number } | null };
+  expect(report.broken?.revision ?? null).toBe(broken);
+  expect(status).toBe(broken === null ? 0 : 1);
+});
