@@ -38,6 +38,7 @@ process.exit(0);
 `;
 
 let original: string;
+let entries: number;
 const made: string[] = [];
 
 function vapora(cwd: string, ...args: string[]): { status: number | null; stdout: string } {
@@ -54,6 +55,8 @@ beforeAll(() => {
   original = directory();
   writeFileSync(join(original, 'workflows.toml'), CONFIG);
   expect(vapora(original, 'run', 'release', '--id', 'r').status).toBe(0);
+  entries = (JSON.parse(vapora(original, 'audit', 'verify', 'r', '--json').stdout) as { entries: number })
+    .entries;
 });
 afterAll(() => {
   for (const path of made) rmSync(path, { recursive: true, force: true });
@@ -61,15 +64,19 @@ afterAll(() => {
 
 it.each([
   { what: 'nothing', change: '(entries) => entries', broken: null },
-  { what: 'an event altered', change: '(e) => e.with(1, e[1].replace("completed", "failed"))', broken: 2 },
-  { what: 'an entry cut in half', change: '(e) => e.with(1, e[1].slice(0, 40))', broken: 2 },
-  { what: 'an entry removed', change: '(e) => e.toSpliced(1, 1)', broken: 2 },
-  { what: 'the tail cut off', change: '(e) => e.slice(0, -1)', broken: 3 },
-  { what: 'two entries swapped', change: '(e) => [e[0], e[2], e[1]]', broken: 2 },
+  {
+    what: 'an event altered',
+    change: '(e) => e.with(0, e[0].replace("workflow_started", "workflow_failed"))',
+    broken: 'first',
+  },
+  { what: 'an entry cut in half', change: '(e) => e.with(0, e[0].slice(0, 40))', broken: 'first' },
+  { what: 'an entry removed', change: '(e) => e.slice(1)', broken: 'first' },
+  { what: 'the tail cut off', change: '(e) => e.slice(0, -1)', broken: 'last' },
+  { what: 'two entries swapped', change: '(e) => [e[1], e[0], ...e.slice(2)]', broken: 'first' },
   {
     what: 'another state shown',
-    change: '(e, s) => { s.text = s.text.replace(\'"completed"\', \'"failed"\'); return e; }',
-    broken: 3,
+    change: `(e, s) => { s.text = s.text.replace('"completed"', '"failed"'); return e; }`,
+    broken: 'last',
   },
 ])('finds $what', ({ change, broken }) => {
   const copy = directory();
@@ -79,6 +86,9 @@ it.each([
   expect(meddled.stderr).toBe('');
   const { status, stdout } = vapora(copy, 'audit', 'verify', '--all', '--json');
   const report = JSON.parse(stdout) as { broken: { revision: number } | null };
-  expect(report.broken?.revision ?? null).toBe(broken);
+  const revisions = { first: 1, last: entries };
+  expect(report.broken?.revision ?? null).toBe(
+    broken === null ? null : revisions[broken as keyof typeof revisions],
+  );
   expect(status).toBe(broken === null ? 0 : 1);
 });
