@@ -4,8 +4,8 @@ import type { Notice, RollbackPreview, StartRequest, StartResult, WorkflowApi } 
 import { decideCreate, denied } from '../core/decide.js';
 import { assert, VaporaError } from '../core/errors.js';
 import { WISH_ACTIONS, type WishInput } from '../core/inputs.js';
-import { isTerminal, type Principal, type WorkflowInstance } from '../core/instance.js';
-import { asInstanceId, type InstanceId } from '../core/names.js';
+import { type Decision, isTerminal, type Principal, type WorkflowInstance } from '../core/instance.js';
+import { asInstanceId, type InstanceId, MAX_NAME_CHARACTERS } from '../core/names.js';
 import type { AgentTransport, Authorizer, Clock, StoredInstance, WorkflowStore } from '../core/ports.js';
 import { refuseUnlessRetryable } from '../core/retry.js';
 import type { WorkflowTemplate } from '../core/template.js';
@@ -46,7 +46,8 @@ export class WorkflowOrchestrator extends InstanceReads implements WorkflowApi {
   readonly #shell: Shell;
   readonly #timers: TimerQueue;
   readonly #roster: Roster;
-  readonly #starting = new Map<string, Promise<StartResult>>();
+  /** The last that is to make the instance of an id. */
+  readonly #making = new Map<string, Promise<unknown>>();
   readonly #listeners = new Set<(notice: Notice) => void>();
   readonly #unsubscribe: () => void;
   #failure: VaporaError | null = null;
@@ -108,22 +109,13 @@ export class WorkflowOrchestrator extends InstanceReads implements WorkflowApi {
       );
       throw denied(`start-workflow\` of \`${template.name}`, decision);
     }
-    // equal starts at the same time are one
-    const under = this.#starting.get(id);
-    if (under !== undefined) await under.catch(() => undefined);
-    if (checked.id !== null) {
+    if (checked.id === null) return this.#create(id, checked, request.initiator, decision);
+    return this.#inTurn(id, async () => {
       const existing = await this.find(id);
-      if (existing !== null) return sameStart(existing, checked);
-    }
-    if (this.swarm.queued >= MAX_QUEUED_TASKS) {
-      throw new VaporaError('engine_overloaded', `${MAX_QUEUED_TASKS} tasks wait for an agent`, {
-        hint: 'try again later',
-      });
-    }
-    const starting = this.#create(id, checked, request.initiator, decision);
-    if (checked.id === null) return starting;
-    this.#starting.set(id, starting);
-    return starting.finally(() => this.#starting.delete(id));
+      return existing === null
+        ? this.#create(id, checked, request.initiator, decision)
+        : sameStart(existing, checked);
+    });
   }
 
   approve(
@@ -163,8 +155,22 @@ export class WorkflowOrchestrator extends InstanceReads implements WorkflowApi {
     if (decision.effect === 'deny') return this.#wish(id, { type: 'retry', by });
     refuseUnlessRetryable(instance);
     const successor = successorId(instance.id);
+    return this.#inTurn(successor, () => this.#succeed(instance, successor, template, decision));
+  }
+
+  async #succeed(
+    instance: WorkflowInstance,
+    successor: InstanceId,
+    template: WorkflowTemplate,
+    decision: Decision,
+  ): Promise<WorkflowInstance> {
     const existing = await this.find(successor);
-    if (existing !== null) return existing.instance;
+    if (existing?.instance.retryOf === instance.id) return existing.instance;
+    if (existing !== null) {
+      throw new VaporaError('instance_exists', `\`${successor}\`, the id of the retry, is taken`, {
+        hint: 'start the workflow anew with an id of its own',
+      });
+    }
     const { input, initiator, labels } = instance;
     const create = { id: successor, input, initiator, labels, decision, retryOf: instance };
     return this.#begin(template, successor, create);
@@ -221,13 +227,28 @@ export class WorkflowOrchestrator extends InstanceReads implements WorkflowApi {
 
   // ---- instances ---------------------------------------------------------------------------------------------------
 
+  /** Two that make an instance of one id go one after the other, so that the second finds what the first has made. */
+  #inTurn<T>(id: string, make: () => Promise<T>): Promise<T> {
+    const before = this.#making.get(id);
+    const making = before === undefined ? make() : before.then(make, make);
+    this.#making.set(id, making);
+    return making.finally(() => {
+      if (this.#making.get(id) === making) this.#making.delete(id);
+    });
+  }
+
   async #create(
     id: InstanceId,
     checked: CheckedStart,
     initiator: Principal,
-    decision: Parameters<typeof decideCreate>[1]['decision'],
+    decision: Decision,
   ): Promise<StartResult> {
     const { template, labels } = checked;
+    if (this.swarm.queued >= MAX_QUEUED_TASKS) {
+      throw new VaporaError('engine_overloaded', `${MAX_QUEUED_TASKS} tasks wait for an agent`, {
+        hint: 'try again later',
+      });
+    }
     const input = await saveBlob(this.#options.store, checked.input);
     try {
       await this.#begin(template, id, { id, input, initiator, labels, decision, retryOf: null });
@@ -331,11 +352,12 @@ function sameStart(existing: StoredInstance, checked: CheckedStart): StartResult
   });
 }
 
-/** Deterministic, so that retrying twice is one retry: `x` is followed by `x.2`, that by `x.3`. */
+/**
+ * Deterministic, so that retrying twice is one retry: `x` is followed by `x.retry-1`, that by `x.retry-2`. The word keeps it apart from
+ * the versions that people put into ids. Cut where an id may be no longer.
+ */
 function successorId(id: InstanceId): InstanceId {
-  const counted = /^(.*)\.(\d+)$/u.exec(id);
-  const [, base, number] = counted ?? [];
-  return asInstanceId(
-    base !== undefined && number !== undefined ? `${base}.${Number(number) + 1}` : `${id}.2`,
-  );
+  const [, base = id, number = '0'] = /^(.*)\.retry-(\d+)$/u.exec(id) ?? [];
+  const suffix = `.retry-${Number(number) + 1}`;
+  return asInstanceId([...base].slice(0, MAX_NAME_CHARACTERS - suffix.length).join('') + suffix);
 }
