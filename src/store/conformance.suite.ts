@@ -27,6 +27,7 @@ export function describeWorkflowStore(name: string, open: () => Promise<StoreUnd
     describeSaves(current);
     describeHistory(current);
     describeLists(current);
+    describeBounds(current);
     describeContent(current);
 
     it('finds everything again after it was closed, whether written out or not', async () => {
@@ -234,7 +235,9 @@ function describeLists(current: () => WorkflowStore): void {
       deadLetters: 0,
     });
   });
+}
 
+function describeBounds(current: () => WorkflowStore): void {
   it.each(['', 'x', 'bnVsbA', Buffer.from('[1]').toString('base64url')])(
     'refuses the cursor `%s`',
     async (cursor) => {
