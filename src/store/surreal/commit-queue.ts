@@ -10,7 +10,7 @@ import type { EncodedEntry } from '../chain.js';
 import { instanceExists, revisionConflict } from '../commit-rules.js';
 import { pause } from './backoff.js';
 import type { Database } from './connection.js';
-import { FENCED, isConflict, isThrown, TAKEN } from './fault.js';
+import { FENCED, isConflict, isDiskFault, isThrown, TAKEN } from './fault.js';
 import type { Head, HeadBook } from './head-book.js';
 import { instanceId, JOURNAL } from './rows.js';
 import type { StoreStatistics } from './statistics.js';
@@ -162,8 +162,7 @@ export class CommitQueue {
           admitted = await this.#rejectTaken(admitted);
           continue;
         }
-        // an error says nothing about what is on disk
-        if (!(await this.#isWritten(n, admitted, cause))) {
+        if (!(await this.#isKnownWritten(n, admitted, cause))) {
           if (!isConflict(cause) || tries >= MAX_TRIES) throw cause;
           await pause(this.#clock, tries);
           continue;
@@ -211,8 +210,12 @@ export class CommitQueue {
     return this.#admit(batch);
   }
 
-  async #isWritten(n: number, batch: readonly Waiting[], cause: unknown): Promise<boolean> {
-    if (isThrown(cause, FENCED)) return false;
+  /**
+   * An error says nothing about what is on disk. Reading back tells, where only the answer was lost. It does not where the engine
+   * itself failed: it then still shows what it could not write, and has lost it once it is opened again.
+   */
+  async #isKnownWritten(n: number, batch: readonly Waiting[], cause: unknown): Promise<boolean> {
+    if (isThrown(cause, FENCED) || this.#db.isEmbedded || isDiskFault(cause)) return false;
     const [found] = await this.#db.run('SELECT * FROM $row', {
       row: new RecordId(JOURNAL, [this.#session.partition, n]),
     });

@@ -19,6 +19,8 @@ export type Rows = readonly unknown[];
 export interface Database {
   /** For messages: `at <path>`, `in memory`, `on <address>`; without credentials. */
   readonly place: string;
+  /** In this process: an answer can't be lost on its way, so an error is the engine's own. */
+  readonly isEmbedded: boolean;
   /** Runs statements and answers their results; throws the error of the statement that failed, if any. Values are always bound. */
   run(statements: string, values?: Record<string, unknown>): Promise<readonly unknown[]>;
   /** Hands the connection back. A file engine keeps its directory until the process ends, see {@link openDatabase}. */
@@ -51,7 +53,7 @@ export async function openDatabase(url: string, clock: Clock): Promise<Database>
   if (target.kind === 'server') return openServer(target, clock);
   if (target.kind === 'memory' && target.name === '') {
     const surreal = await openEngine('mem://', 'in memory', clock);
-    return databaseOf(surreal, 'in memory', () => surreal.close().then(() => undefined));
+    return databaseOf(surreal, 'in memory', true, () => surreal.close().then(() => undefined));
   }
   const key = target.kind === 'memory' ? `mem://${target.name}` : target.path;
   const parked = parkedConnections().get(key);
@@ -65,7 +67,7 @@ export async function openDatabase(url: string, clock: Clock): Promise<Database>
   const entry = parked ?? { surreal: await openLocal(target, place, clock), isInUse: true };
   entry.isInUse = true;
   parkedConnections().set(key, entry);
-  return databaseOf(entry.surreal, place, async () => {
+  return databaseOf(entry.surreal, place, true, async () => {
     entry.isInUse = false;
   });
 }
@@ -225,7 +227,7 @@ async function openServer(target: Extract<StoreUrl, { kind: 'server' }>, clock: 
     );
     await surreal.use({ namespace, database });
   });
-  return databaseOf(surreal, place, () => surreal.close().then(() => undefined));
+  return databaseOf(surreal, place, false, () => surreal.close().then(() => undefined));
 }
 
 /** Node has one of its own from version 22 on; before, the package `ws` is used where it is installed. */
@@ -242,9 +244,15 @@ async function findWebSocket(): Promise<typeof WebSocket> {
   });
 }
 
-function databaseOf(surreal: Surreal, place: string, close: () => Promise<void>): Database {
+function databaseOf(
+  surreal: Surreal,
+  place: string,
+  isEmbedded: boolean,
+  close: () => Promise<void>,
+): Database {
   return {
     place,
+    isEmbedded,
     async run(statements, values = {}) {
       const responses = await surreal.query(statements, values).responses();
       const errors = responses.flatMap((response) => (response.success ? [] : [response.error]));

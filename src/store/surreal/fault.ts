@@ -7,6 +7,7 @@ export const TAKEN = 'vapora:taken';
 
 const CONFLICT = /conflict|can be retried|resource busy/i;
 const FULL = /no space left|ENOSPC|disk full|quota exceeded/i;
+const DISK = /IO error|input\/output error/i;
 /** Said of the statements beside the one that failed. */
 const ECHO = /was not executed due to a (failed|cancelled) transaction/i;
 
@@ -32,6 +33,14 @@ export function isFull(cause: unknown): boolean {
   return (
     FULL.test(messageOf(cause)) || (cause instanceof Error && 'code' in cause && cause.code === 'ENOSPC')
   );
+}
+
+/**
+ * Whether the disk failed a write. The embedded engine then still shows what it could not write, and has lost it once it is opened
+ * again: reading it back proves nothing.
+ */
+export function isDiskFault(cause: unknown): boolean {
+  return isFull(cause) || DISK.test(messageOf(cause));
 }
 
 /** What a store whose writes no longer work says, once and for ever. */
