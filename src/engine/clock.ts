@@ -21,3 +21,8 @@ export function systemClock(): Clock {
     newId: uuidv7,
   };
 }
+
+/** Resolves once everything that is ready to run, and does not wait for time or the disk, has run. */
+export function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}

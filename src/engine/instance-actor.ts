@@ -17,12 +17,15 @@ import { Attempts } from './attempts.js';
 import { orderOf, taskIdOf } from './orders.js';
 import { stageRequest } from './requests.js';
 import { momentOf, type Shell } from './shell.js';
+import { unknownInstance } from './unknown-instance.js';
 
 interface Message {
   /** `create`: the first events of an instance that is not stored yet. */
   readonly input:
     | WorkflowInput
     | { readonly type: 'create'; readonly events: readonly WorkflowEvent[]; readonly at: number };
+  /** Of `assigned`: the attempt that the agent's capacity is held for. */
+  readonly taskId?: string;
   readonly resolve: ((instance: WorkflowInstance) => void) | null;
   readonly reject: ((error: unknown) => void) | null;
 }
@@ -44,6 +47,8 @@ export class InstanceActor {
   readonly #attempts: Attempts;
   /** Task ids that wait in the swarm's queue. */
   readonly #wanted = new Map<string, TaskAddress>();
+  /** Task ids that an agent's capacity is held for, and that no attempt has been started for yet. */
+  readonly #held = new Set<string>();
   #stored: StoredInstance | null;
   #inbox: Message[] = [];
   #isTurning = false;
@@ -98,14 +103,15 @@ export class InstanceActor {
     const at = this.#wanted.get(taskId);
     this.#wanted.delete(taskId);
     if (at === undefined || this.#shell.isClosing) return this.#shell.swarm.release(taskId, 'neutral');
-    this.ask({ type: 'assigned', ...at, assignment }).then(
-      () => {
-        // decided otherwise meanwhile: the agent's capacity goes back
-        if (!this.#attempts.has(taskId) && !this.#isDispatched(taskId))
-          this.#shell.swarm.release(taskId, 'neutral');
-      },
-      () => this.#shell.swarm.release(taskId, 'neutral'),
-    );
+    const input = { type: 'assigned', ...at, assignment } as const;
+    this.#post({ input, taskId, resolve: null, reject: () => this.#shell.swarm.release(taskId, 'neutral') });
+  }
+
+  /** The last agent of the role has gone while a task waited for one. */
+  unserved(taskId: string): void {
+    const at = this.#wanted.get(taskId);
+    this.#wanted.delete(taskId);
+    if (at !== undefined && !this.#shell.isClosing) this.send({ type: 'unserved', ...at });
   }
 
   /** The attempt's lease ran out. */
@@ -146,10 +152,6 @@ export class InstanceActor {
     );
   }
 
-  #isDispatched(taskId: string): boolean {
-    return this.#inFlight().some((task) => task.taskId === taskId);
-  }
-
   #post(message: Message): void {
     this.#inbox.push(message);
     if (this.#isTurning) return;
@@ -162,6 +164,8 @@ export class InstanceActor {
     try {
       while (this.#inbox.length > 0) await this.#turn(this.#inbox.splice(0));
     } catch (error) {
+      // nobody may wait for an answer that will not come
+      for (const message of this.#inbox.splice(0)) message.reject?.(error);
       this.#shell.fail(error);
       return;
     } finally {
@@ -176,30 +180,38 @@ export class InstanceActor {
     const moment = momentOf(this.#shell.clock, stored?.instance.updatedAt ?? 0);
     const turn: Turn = { state: stored?.instance ?? null, events: [], moment };
     const granted: Message[] = [];
-    for (const message of messages) {
-      try {
-        this.#take(turn, message.input);
-        granted.push(message);
-      } catch (error) {
-        if (message.reject === null || !(error instanceof VaporaError)) throw error;
-        message.reject(error);
-      }
-    }
-    if (turn.state === null) return;
-    const assigned = this.#answerQuestions(turn);
-    if (turn.events.length > 0) {
-      try {
-        await this.#commit(turn);
-      } catch (error) {
-        for (const taskId of assigned) this.#shell.swarm.release(taskId, 'neutral');
-        for (const message of granted) message.reject?.(error);
-        // nothing was written, and who asked knows it; any other failure of the store is the end of the process
-        if (error instanceof VaporaError && error.code === 'instance_exists') return;
-        throw error;
-      }
+    try {
+      for (const message of messages) if (this.#grant(turn, message)) granted.push(message);
+      if (turn.state === null) return;
+      this.#answerQuestions(turn);
+      if (turn.events.length > 0) await this.#commit(turn);
+    } catch (error) {
+      for (const taskId of this.#held) this.#shell.swarm.release(taskId, 'neutral');
+      this.#held.clear();
+      for (const message of messages) message.reject?.(error);
+      // nothing was written, and who asked knows it; any other failure of the store is the end of the process
+      if (error instanceof VaporaError && error.code === 'instance_exists') return;
+      throw error;
     }
     this.#reconcile(moment.now);
     for (const message of granted) message.resolve?.(this.#current());
+  }
+
+  /** False: refused, and whoever asked knows it. */
+  #grant(turn: Turn, message: Message): boolean {
+    if (turn.state === null && message.input.type !== 'create') {
+      // its creation was refused
+      message.reject?.(unknownInstance(this.id));
+      return false;
+    }
+    try {
+      this.#take(turn, message);
+      return true;
+    } catch (error) {
+      if (message.reject === null || !(error instanceof VaporaError)) throw error;
+      message.reject(error);
+      return false;
+    }
   }
 
   #current(): WorkflowInstance {
@@ -208,13 +220,19 @@ export class InstanceActor {
     return instance;
   }
 
-  #take(turn: Turn, input: Message['input']): void {
+  #take(turn: Turn, { input, taskId }: Message): void {
+    const { state } = turn;
     if (input.type === 'create') {
-      assert(turn.state === null, 'an instance is created once');
-      this.#append(turn, input.events);
-    } else if (turn.state !== null) {
-      this.#append(turn, decide(this.#template, turn.state, input, turn.moment));
+      assert(state === null, 'an instance is created once');
+      return this.#append(turn, input.events);
     }
+    assert(state !== null, 'the instance exists');
+    if (taskId !== undefined) {
+      this.#held.add(taskId);
+      // asked for before the task was reset: it waits for another agent now
+      if (input.type === 'assigned' && nextTaskId(state, input) !== taskId) return;
+    }
+    this.#append(turn, decide(this.#template, state, input, turn.moment));
   }
 
   #append(turn: Turn, events: readonly WorkflowEvent[]): void {
@@ -233,14 +251,13 @@ export class InstanceActor {
   }
 
   /** Asks the authorizer and the swarm whatever the state wants to know, until it wants to know nothing more. */
-  #answerQuestions(turn: Turn): string[] {
-    const assigned: string[] = [];
-    if (this.#shell.isClosing) return assigned;
+  #answerQuestions(turn: Turn): void {
+    if (this.#shell.isClosing) return;
     for (let isOpen = true; isOpen; ) {
       isOpen = false;
       assert(turn.state !== null, 'the instance exists');
       for (const effect of effectsOf(this.#template, turn.state, turn.moment.now)) {
-        const input = this.#answer(turn.state, effect, assigned);
+        const input = this.#answer(turn.state, effect);
         if (input === null) continue;
         this.#append(turn, decide(this.#template, turn.state, input, turn.moment));
         isOpen = true;
@@ -248,10 +265,9 @@ export class InstanceActor {
         break;
       }
     }
-    return assigned;
   }
 
-  #answer(state: WorkflowInstance, effect: Effect, assigned: string[]): WorkflowInput | null {
+  #answer(state: WorkflowInstance, effect: Effect): WorkflowInput | null {
     if (effect.type === 'authorize') {
       const { stage, action } = effect;
       const decision = this.#shell.authorizer.authorize(stageRequest(this.#template, state, stage, action));
@@ -260,22 +276,22 @@ export class InstanceActor {
       }
       return { type: 'authorization', stage, action, decision };
     }
-    return effect.type === 'assign' ? this.#seekAgent(state, effect, assigned) : null;
+    return effect.type === 'assign' ? this.#seekAgent(state, effect) : null;
   }
 
-  #seekAgent(state: WorkflowInstance, effect: AssignEffect, assigned: string[]): WorkflowInput | null {
+  #seekAgent(state: WorkflowInstance, effect: AssignEffect): WorkflowInput | null {
     const { stage, role, kind } = effect;
     const at = { stage, role, kind };
-    const taskId = taskIdOf(state, at, (findTask(state, at)?.attempt ?? 0) + 1);
+    const taskId = nextTaskId(state, at);
     // either waiting in the swarm's queue, or its agent's word is already in the inbox
-    if (this.#wanted.has(taskId) || this.#inbox.some((message) => isAssignmentOf(message, at))) return null;
+    if (this.#wanted.has(taskId) || this.#inbox.some((message) => message.taskId === taskId)) return null;
     const answer = this.#shell.swarm.request({ key: taskId, instance: this.id, role });
     if (answer.kind === 'queued') {
       this.#wanted.set(taskId, at);
       return null;
     }
     if (answer.kind === 'unserved') return { type: 'unserved', ...at };
-    assigned.push(taskId);
+    this.#held.add(taskId);
     return { type: 'assigned', ...at, assignment: answer.assignment };
   }
 
@@ -323,7 +339,7 @@ export class InstanceActor {
       if (effect.type !== 'execute' && effect.type !== 'assign') continue;
       const at = { stage: effect.stage, role: effect.role, kind: effect.kind };
       if (effect.type === 'execute') executes.set(taskIdOf(state, at, effect.attempt), at);
-      else assigns.add(taskIdOf(state, at, (findTask(state, at)?.attempt ?? 0) + 1));
+      else assigns.add(nextTaskId(state, at));
     }
     for (const taskId of [...this.#attempts.taskIds()])
       if (!executes.has(taskId)) this.#attempts.stop(taskId);
@@ -332,10 +348,17 @@ export class InstanceActor {
       this.#wanted.delete(taskId);
       this.#shell.swarm.withdraw(taskId);
     }
+    for (const taskId of this.#held) {
+      if (executes.has(taskId)) continue;
+      this.#held.delete(taskId);
+      this.#shell.swarm.release(taskId, 'neutral');
+    }
     this.#shell.timers.set(this.id, isLive(state) ? dueAt : null);
     if (this.#attempts.isStopping || this.#shell.isClosing) return;
     for (const [taskId, at] of executes) {
-      if (!this.#attempts.has(taskId)) this.#attempts.start(orderOf(this.#template, state, at), at);
+      if (this.#attempts.has(taskId)) continue;
+      this.#held.delete(taskId);
+      this.#attempts.start(orderOf(this.#template, state, at), at);
     }
   }
 
@@ -356,9 +379,7 @@ export class InstanceActor {
   }
 }
 
-function isAssignmentOf(message: Message, at: TaskAddress): boolean {
-  const { input } = message;
-  return (
-    input.type === 'assigned' && input.stage === at.stage && input.role === at.role && input.kind === at.kind
-  );
+/** Of the attempt that the task's next dispatch will be. */
+function nextTaskId(state: WorkflowInstance, at: TaskAddress): string {
+  return taskIdOf(state, at, (findTask(state, at)?.attempt ?? 0) + 1);
 }

@@ -5,14 +5,20 @@ import { type Entry, type EventRecord, recordsOf } from '../core/events.js';
 import { applyEntry } from '../core/evolve.js';
 import { type BlobRef, deadLettersOf, type WorkflowInstance } from '../core/instance.js';
 import { asInstanceId, type InstanceId } from '../core/names.js';
-import type { InstancePage, InstanceQuery, StoredInstance, WorkflowStore } from '../core/ports.js';
+import type {
+  InstancePage,
+  InstanceQuery,
+  InstanceSummary,
+  StoredInstance,
+  WorkflowStore,
+} from '../core/ports.js';
 import { verifyChain } from '../store/chain.js';
 import { loadBlob } from './blobs.js';
 import { deadLetterOf } from './dead-letters.js';
 import { artifactsOf } from './orders.js';
-import { unknownInstance } from './roster.js';
+import { unknownInstance } from './unknown-instance.js';
 
-const LETTER_PAGE = 200;
+const PAGE = 200;
 
 export abstract class InstanceReads {
   readonly #store: WorkflowStore;
@@ -46,21 +52,27 @@ export abstract class InstanceReads {
 
   async deadLetters(): Promise<readonly DeadLetter[]> {
     const letters: DeadLetter[] = [];
-    let cursor: string | undefined;
-    do {
-      const query = {
-        withDeadLetters: true,
-        limit: LETTER_PAGE,
-        ...(cursor === undefined ? {} : { cursor }),
-      };
-      const page = await this.list(query);
-      for (const { id } of page.items) {
-        const instance = await this.get(id);
-        letters.push(...deadLettersOf(instance).map((stage) => deadLetterOf(instance, stage)));
-      }
-      cursor = page.next ?? undefined;
-    } while (cursor !== undefined);
+    for await (const { id } of this.summaries({ withDeadLetters: true })) {
+      const instance = await this.get(id);
+      letters.push(...deadLettersOf(instance).map((stage) => deadLetterOf(instance, stage)));
+    }
     return letters;
+  }
+
+  /** All that match, page by page. */
+  protected async *summaries(
+    query: Omit<InstanceQuery, 'limit' | 'cursor'>,
+  ): AsyncGenerator<InstanceSummary> {
+    let cursor: string | null = null;
+    do {
+      const page: InstancePage = await this.list({
+        ...query,
+        limit: PAGE,
+        ...(cursor === null ? {} : { cursor }),
+      });
+      yield* page.items;
+      cursor = page.next;
+    } while (cursor !== null);
   }
 
   async artifacts(id: string): Promise<readonly InstanceArtifact[]> {

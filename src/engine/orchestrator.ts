@@ -2,7 +2,7 @@
 import type { Logger } from 'pino';
 import type { Notice, RollbackPreview, StartRequest, StartResult, WorkflowApi } from '../core/api.js';
 import { decideCreate, denied } from '../core/decide.js';
-import { assert, VaporaError } from '../core/errors.js';
+import { VaporaError } from '../core/errors.js';
 import { WISH_ACTIONS, type WishInput } from '../core/inputs.js';
 import { type Decision, isTerminal, type Principal, type WorkflowInstance } from '../core/instance.js';
 import { asInstanceId, type InstanceId, MAX_NAME_CHARACTERS } from '../core/names.js';
@@ -11,8 +11,10 @@ import { refuseUnlessRetryable } from '../core/retry.js';
 import type { WorkflowTemplate } from '../core/template.js';
 import { SwarmCoordinator } from '../swarm/coordinator.js';
 import { saveBlob } from './blobs.js';
+import { Callers } from './callers.js';
 import { parseLetter } from './dead-letters.js';
 import { InstanceReads } from './instance-reads.js';
+import { Listeners } from './listeners.js';
 import { startRequest, wishRequest } from './requests.js';
 import { Roster } from './roster.js';
 import { SagaCompensator } from './saga-compensator.js';
@@ -48,16 +50,19 @@ export class WorkflowOrchestrator extends InstanceReads implements WorkflowApi {
   readonly #roster: Roster;
   /** The last that is to make the instance of an id. */
   readonly #making = new Map<string, Promise<unknown>>();
-  readonly #listeners = new Set<(notice: Notice) => void>();
+  readonly #listeners: Listeners;
+  readonly #callers = new Callers();
   readonly #unsubscribe: () => void;
   #failure: VaporaError | null = null;
   #announceFailure: (error: VaporaError) => void = () => {};
   #isClosing = false;
+  #closing: Promise<void> | null = null;
 
   constructor(options: OrchestratorOptions) {
     const { store, transport, authorizer, clock, log, maxParallelTasks } = options;
     super(store);
     this.#options = options;
+    this.#listeners = new Listeners(log);
     this.failed = new Promise((resolve) => {
       this.#announceFailure = resolve;
     });
@@ -70,6 +75,7 @@ export class WorkflowOrchestrator extends InstanceReads implements WorkflowApi {
         if (actor === undefined) this.swarm.release(want.key, 'neutral');
         else actor.assigned(want.key, assignment);
       },
+      onUnserved: (want) => this.#roster.get(want.instance)?.unserved(want.key),
       onExpired: (key) => this.#roster.get(key.slice(0, key.indexOf('/')))?.expired(key),
     });
     const orchestrator = this;
@@ -93,6 +99,11 @@ export class WorkflowOrchestrator extends InstanceReads implements WorkflowApi {
     this.#roster = new Roster(this.#shell);
     this.swarm.setAgents(transport.agents());
     this.#unsubscribe = transport.onChange(() => this.#onAgents());
+  }
+
+  /** Instances in memory: those that something goes on in, or that were spoken to a moment ago. */
+  get awake(): number {
+    return this.#roster.size;
   }
 
   async start(request: StartRequest): Promise<StartResult> {
@@ -142,7 +153,8 @@ export class WorkflowOrchestrator extends InstanceReads implements WorkflowApi {
 
   async previewRollback(id: string, to?: string): Promise<RollbackPreview> {
     const { instance } = await this.stored(id);
-    return this.saga.preview(await this.#roster.templateOf(instance), instance, to ?? null);
+    const moment = momentOf(this.#options.clock, instance.updatedAt);
+    return this.saga.preview(await this.#roster.templateOf(instance), instance, to ?? null, moment);
   }
 
   async retry(id: string, by: Principal): Promise<WorkflowInstance> {
@@ -191,38 +203,41 @@ export class WorkflowOrchestrator extends InstanceReads implements WorkflowApi {
   }
 
   subscribe(listener: (notice: Notice) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    return this.#listeners.add(listener);
   }
 
   async untilRest(id: string): Promise<WorkflowInstance> {
     const { instance } = await this.stored(id);
     const actor = await this.#roster.wake(instance.id);
-    return this.#orFailure(actor.untilRest());
+    this.refuseIfDown();
+    return this.#callers.wait(actor.untilRest());
   }
 
   /** Wakes every live instance; answers how many. What was going on goes on. */
-  async recover(): Promise<number> {
-    let count = 0;
-    for await (const batch of this.#options.store.loadActive()) {
-      for (const stored of batch) {
-        if (this.#isClosing) return count;
-        await this.#roster.wake(stored.instance.id, stored);
-        count += 1;
-      }
-    }
-    return count;
+  recover(): Promise<number> {
+    return this.#roster.wakeAll(() => this.#isClosing);
   }
 
-  /** Stops what is going on without recording it as an outcome; it is resumed by the next engine. Idempotent. */
-  async close(): Promise<void> {
-    if (this.#isClosing) return;
+  /**
+   * Stops what is going on without recording it as an outcome; it is resumed by the next engine. Whoever still waits then is told
+   * `engine_stopping`. Idempotent.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
     this.#isClosing = true;
     this.#unsubscribe();
     this.#timers.close();
     this.swarm.close();
-    await this.#options.transport.close();
-    await this.#options.store.close();
+    try {
+      await this.#options.transport.close();
+      await this.#options.store.close();
+    } finally {
+      this.#callers.rejectAll(stopping());
+    }
   }
 
   // ---- instances ---------------------------------------------------------------------------------------------------
@@ -269,7 +284,7 @@ export class WorkflowOrchestrator extends InstanceReads implements WorkflowApi {
     const actor = this.#roster.add(template, id, null);
     const events = decideCreate(template, create, moment);
     try {
-      return await actor.ask({ type: 'create', events, at: moment.now });
+      return await this.#callers.wait(actor.ask({ type: 'create', events, at: moment.now }));
     } catch (error) {
       this.#roster.remove(actor);
       throw error;
@@ -285,12 +300,13 @@ export class WorkflowOrchestrator extends InstanceReads implements WorkflowApi {
   }
 
   async #wish(id: string, wish: Wish): Promise<WorkflowInstance> {
-    await this.stored(id);
+    const stored = await this.stored(id);
     const actor = await this.#roster.wake(asInstanceId(id));
-    const { instance } = actor;
-    assert(instance !== null, 'a woken instance is stored');
+    this.refuseIfDown();
+    // the commit that makes it may be on disk, and its actor not know yet
+    const instance = actor.instance ?? stored.instance;
     const decision = this.#options.authorizer.authorize(wishRequest(actor.template, instance, wish));
-    const after = await this.#orFailure(actor.ask({ ...wish, decision } as WishInput));
+    const after = await this.#callers.wait(actor.ask({ ...wish, decision } as WishInput));
     if (decision.effect === 'deny') throw denied(WISH_ACTIONS[wish.type], decision);
     return after;
   }
@@ -301,30 +317,29 @@ export class WorkflowOrchestrator extends InstanceReads implements WorkflowApi {
     const before = new Set(this.swarm.status().flatMap((agent) => agent.roles));
     const agents = this.#options.transport.agents();
     this.swarm.setAgents(agents);
-    for (const role of new Set(agents.flatMap((agent) => agent.roles))) {
-      if (before.has(role)) continue;
-      for (const actor of this.#roster) actor.send({ type: 'served', role });
+    const roles = new Set(agents.flatMap((agent) => agent.roles).filter((role) => !before.has(role)));
+    if (roles.size === 0) return;
+    for (const actor of this.#roster) for (const role of roles) actor.send({ type: 'served', role });
+    this.#wakeBlocked(roles).catch((error: unknown) => this.#fail(error));
+  }
+
+  /** Those that wait for one of the roles and for nothing else, and so are not awake. */
+  async #wakeBlocked(roles: ReadonlySet<string>): Promise<void> {
+    for await (const { id } of this.summaries({ status: 'blocked' })) {
+      const stored = await this.find(id);
+      const waits = stored?.instance.stages.some(({ block }) => roles.has(block?.role ?? ''));
+      if (waits) await this.#roster.wake(id);
     }
   }
 
   #publish(notice: Notice): void {
     if (notice.kind === 'event') this.saga.observe(notice.event);
-    for (const listener of this.#listeners) listener(notice);
+    this.#listeners.tell(notice);
   }
 
   protected override refuseIfDown(): void {
     if (this.#failure !== null) throw this.#failure;
-    if (this.#isClosing) throw new VaporaError('engine_stopping', 'the engine is stopping');
-  }
-
-  /** A caller must not wait for ever for an engine that can't go on. */
-  #orFailure<T>(promise: Promise<T>): Promise<T> {
-    return Promise.race([
-      promise,
-      this.failed.then((error) => {
-        throw error;
-      }),
-    ]);
+    if (this.#isClosing) throw stopping();
   }
 
   #fail(error: unknown): void {
@@ -334,8 +349,13 @@ export class WorkflowOrchestrator extends InstanceReads implements WorkflowApi {
       ? error
       : new VaporaError('store_failed', 'the engine met a condition that must not be', { cause: error });
     this.#options.log.fatal({ err: error }, 'the engine stops');
+    this.#callers.rejectAll(this.#failure);
     this.#announceFailure(this.#failure);
   }
+}
+
+function stopping(): VaporaError {
+  return new VaporaError('engine_stopping', 'the engine is stopping');
 }
 
 function sameStart(existing: StoredInstance, checked: CheckedStart): StartResult {

@@ -1,17 +1,20 @@
 /** The actors of the instances that are awake. An instance that nothing goes on in lives in the store alone. */
-import { assert, VaporaError } from '../core/errors.js';
+import { assert } from '../core/errors.js';
 import type { WorkflowInstance } from '../core/instance.js';
 import type { Digest, InstanceId } from '../core/names.js';
 import type { StoredInstance } from '../core/ports.js';
 import type { WorkflowTemplate } from '../core/template.js';
 import { InstanceActor } from './instance-actor.js';
 import type { Shell } from './shell.js';
+import { unknownInstance } from './unknown-instance.js';
 
 export class Roster implements Iterable<InstanceActor> {
   readonly #shell: Shell;
   readonly #actors = new Map<string, InstanceActor>();
   readonly #waking = new Map<string, Promise<InstanceActor>>();
   readonly #templates = new Map<Digest, WorkflowTemplate>();
+  /** Instances that have gone to sleep while the store was being read for recovery, by reading. */
+  readonly #leftDuring = new Set<Set<string>>();
 
   constructor(shell: Shell) {
     this.#shell = shell;
@@ -19,6 +22,10 @@ export class Roster implements Iterable<InstanceActor> {
 
   [Symbol.iterator](): Iterator<InstanceActor> {
     return [...this.#actors.values()][Symbol.iterator]();
+  }
+
+  get size(): number {
+    return this.#actors.size;
   }
 
   get(id: string): InstanceActor | undefined {
@@ -44,7 +51,30 @@ export class Roster implements Iterable<InstanceActor> {
   }
 
   remove(actor: InstanceActor): void {
-    if (this.#actors.get(actor.id) === actor) this.#actors.delete(actor.id);
+    if (this.#actors.get(actor.id) !== actor) return;
+    this.#actors.delete(actor.id);
+    for (const left of this.#leftDuring) left.add(actor.id);
+  }
+
+  /** Wakes every live instance; answers how many. Stops early where `isStopped` says so. */
+  async wakeAll(isStopped: () => boolean): Promise<number> {
+    let count = 0;
+    const left = new Set<string>();
+    this.#leftDuring.add(left);
+    try {
+      for await (const batch of this.#shell.store.loadActive()) {
+        for (const stored of batch) {
+          if (isStopped()) return count;
+          const { id } = stored.instance;
+          // what was awake since the store was read may have moved on from what was read
+          await this.wake(id, left.has(id) ? undefined : stored);
+          count += 1;
+        }
+      }
+    } finally {
+      this.#leftDuring.delete(left);
+    }
+    return count;
   }
 
   /**
@@ -79,10 +109,4 @@ export class Roster implements Iterable<InstanceActor> {
     const template = await this.templateOf(stored.instance);
     return this.#actors.get(id) ?? this.add(template, id, stored);
   }
-}
-
-export function unknownInstance(id: string): VaporaError {
-  return new VaporaError('instance_unknown', `there is no instance \`${id.slice(0, 128)}\``, {
-    hint: '`vapora list` shows them',
-  });
 }

@@ -1,10 +1,20 @@
 /** The saga's face in the shell: what a rollback would do, and figures of those that were done. The decisions are `core/saga.ts`'s. */
 import type { RollbackPreview } from '../core/api.js';
-import { VaporaError } from '../core/errors.js';
+import { decide } from '../core/decide.js';
+import { assert } from '../core/errors.js';
 import type { EventRecord } from '../core/events.js';
-import { findStage, isTerminal, type RollbackTarget, type WorkflowInstance } from '../core/instance.js';
-import { planEntries } from '../core/saga.js';
-import type { WorkflowTemplate } from '../core/template.js';
+import type { Moment } from '../core/inputs.js';
+import type { Decision, WorkflowInstance } from '../core/instance.js';
+import { stageTemplateOf, type WorkflowTemplate } from '../core/template.js';
+
+/** A preview is a matter of reading: whether the rollback itself would be allowed is asked when it is wished for. */
+const SUPPOSED: Decision = {
+  effect: 'allow',
+  policies: [],
+  reason: 'supposed, for a preview',
+  errors: [],
+  policySet: null,
+};
 
 /** Counted since the engine was opened. */
 export interface SagaMetrics {
@@ -34,31 +44,23 @@ export class SagaCompensator {
     return { ...this.#metrics };
   }
 
-  /** What `rollback` would do now. Throws `stage_unknown`, `instance_ended`, `not_rollbackable`. */
-  preview(template: WorkflowTemplate, instance: WorkflowInstance, to: string | null): RollbackPreview {
-    const { id, status } = instance;
-    if (isTerminal(status))
-      throw new VaporaError(
-        'instance_ended',
-        `instance \`${id}\` is ${status}: nothing is left to take back`,
-      );
-    if (instance.rollback !== null)
-      throw new VaporaError('not_rollbackable', `instance \`${id}\` is being taken back already`);
-    const target: RollbackTarget = to === null ? { end: 'cancelled' } : { end: 'resume', to };
-    const stage = to === null ? undefined : findStage(instance, to);
-    if (to !== null && stage === undefined)
-      throw new VaporaError('stage_unknown', `instance \`${id}\` has no stage \`${to}\``);
-    if (stage !== undefined && stage.status !== 'completed') {
-      throw new VaporaError(
-        'not_rollbackable',
-        `stage \`${stage.name}\` is ${stage.status}, so there is nothing to go back to`,
-      );
-    }
-    const entries = planEntries(template, instance, target).map((entry) => ({
+  /** What `rollback` would do now, by deciding it without committing it. Throws what `rollback` throws. */
+  preview(
+    template: WorkflowTemplate,
+    instance: WorkflowInstance,
+    to: string | null,
+    moment: Moment,
+  ): RollbackPreview {
+    const wish = { type: 'rollback', by: instance.initiator, decision: SUPPOSED, to } as const;
+    const plan = decide(template, instance, wish, moment).find(
+      (event) => event.type === 'compensation_planned',
+    );
+    assert(plan?.type === 'compensation_planned', 'a rollback that is granted is planned');
+    const entries = plan.entries.map((entry) => ({
       ...entry,
-      agents: template.stages.find((candidate) => candidate.name === entry.stage)?.compensationAgents ?? [],
+      agents: stageTemplateOf(template, entry.stage).compensationAgents,
     }));
-    return { target, entries };
+    return { target: plan.target, entries };
   }
 
   observe(event: EventRecord): void {

@@ -56,22 +56,28 @@ export function checkStart(
 }
 
 function inputText(input: unknown): string {
-  checkDepth(input, 0);
   try {
-    const text = canonicalJson(JSON.parse(JSON.stringify(input) ?? 'null'));
-    if (text.isWellFormed()) return text;
+    checkValue(input, 0);
+    return canonicalJson(JSON.parse(JSON.stringify(input) ?? 'null'));
   } catch (error) {
+    if (error instanceof VaporaError) throw error;
     throw new VaporaError('input_invalid', 'the input is not a JSON value', { cause: error });
   }
-  throw new VaporaError('input_invalid', 'the input has text that is not well-formed Unicode');
 }
 
-function checkDepth(value: unknown, depth: number): void {
+function checkValue(value: unknown, depth: number): void {
+  if (typeof value === 'string' && !value.isWellFormed()) {
+    throw new VaporaError('input_invalid', 'the input has text that is not well-formed Unicode');
+  }
   if (typeof value !== 'object' || value === null) return;
   if (depth >= MAX_INPUT_DEPTH) {
     throw new VaporaError('input_invalid', `the input is nested deeper than ${MAX_INPUT_DEPTH} levels`);
   }
-  for (const inner of Object.values(value)) checkDepth(inner, depth + 1);
+  const isArray = Array.isArray(value);
+  for (const [key, inner] of Object.entries(value)) {
+    if (!isArray) checkValue(key, depth + 1);
+    checkValue(inner, depth + 1);
+  }
 }
 
 function checkPrincipal(user: string, groups: readonly string[]): void {

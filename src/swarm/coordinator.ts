@@ -44,6 +44,8 @@ export interface SwarmOptions {
   /** Attempts in flight over all agents; null: as many as the agents can take. */
   readonly maxParallelTasks: number | null;
   readonly onAssigned: (want: Want, assignment: Assignment) => void;
+  /** The last agent of the role has gone while this waited; it waits no longer. */
+  readonly onUnserved: (want: Want) => void;
   /** The agent of this attempt has given no sign of life within its lease. */
   readonly onExpired: (key: string) => void;
 }
@@ -57,6 +59,8 @@ export class SwarmCoordinator {
   readonly #leases = new Map<string, Lease>();
   #assignments = 0;
   #cancelSweep: (() => void) | null = null;
+  #sweepAt = Number.POSITIVE_INFINITY;
+  #isClosed = false;
 
   constructor(options: SwarmOptions) {
     this.#options = options;
@@ -71,12 +75,16 @@ export class SwarmCoordinator {
     return this.#leases.size;
   }
 
-  /** Replaces the registry; agents that stay keep their figures. Whoever waited and can be served now is. */
+  /**
+   * Replaces the registry; agents that stay, or come back while they are still busy, keep their figures. Whoever waited and can be
+   * served now is; whoever waits for a role that nobody serves any more is told so.
+   */
   setAgents(agents: readonly AgentInfo[]): void {
     const members = new Map<string, Member>();
     const byRole = new Map<string, Member[]>();
+    const busy = new Map([...this.#leases.values()].map(({ member }) => [member.info.name, member] as const));
     for (const info of agents) {
-      const known = this.#members.get(info.name);
+      const known = this.#members.get(info.name) ?? busy.get(info.name);
       const figures = known ?? { inFlight: 0, successRate: NEUTRAL_SUCCESS_RATE, lastAssigned: 0 };
       // the leases point to the old object: it stays, with its new description
       const member: Member = known ? Object.assign(known, { info }) : { info, ...figures };
@@ -89,7 +97,8 @@ export class SwarmCoordinator {
     }
     this.#members = members;
     this.#byRole = byRole;
-    this.#serve(this.#queues.keys());
+    this.#serve(null);
+    this.#dismissUnserved();
   }
 
   status(): AgentStatus[] {
@@ -146,28 +155,45 @@ export class SwarmCoordinator {
     if (this.#waiting.size === 0) return;
     const { maxParallelTasks } = this.#options;
     const wasFull = maxParallelTasks !== null && this.#leases.size === maxParallelTasks - 1;
-    this.#serve(wasFull ? this.#queues.keys() : member.info.roles);
+    this.#serve(wasFull ? null : new Set(member.info.roles));
   }
 
+  /** Nobody is served any more. */
   close(): void {
+    this.#isClosed = true;
     this.#cancelSweep?.();
     this.#cancelSweep = null;
   }
 
-  #serve(roles: Iterable<string>): void {
-    for (const role of [...roles]) {
-      const queue = this.#queues.get(role);
-      if (queue === undefined) continue;
+  /** `roles` null: all. They take turns, so that none starves where they share an agent or the overall limit. */
+  #serve(roles: ReadonlySet<string> | null): void {
+    if (this.#isClosed) return;
+    for (const [role, queue] of [...this.#queues]) {
+      if (roles !== null && !roles.has(role)) continue;
+      let isServed = false;
       while (queue.size > 0 && this.#hasRoom(role)) {
         const want = queue.shift();
         if (want === undefined) break;
         const assignment = this.#assign(want);
         assert(assignment !== null, 'there was room');
         this.#waiting.delete(want.key);
+        isServed = true;
         this.#options.onAssigned(want, assignment);
       }
-      if (queue.size === 0) this.#queues.delete(role);
-      else this.#queues.set(role, queue);
+      if (queue.size > 0 && !isServed) continue;
+      this.#queues.delete(role);
+      if (queue.size > 0) this.#queues.set(role, queue);
+    }
+  }
+
+  #dismissUnserved(): void {
+    for (const [role, queue] of [...this.#queues]) {
+      if (this.#byRole.has(role)) continue;
+      this.#queues.delete(role);
+      for (let want = queue.shift(); want !== undefined; want = queue.shift()) {
+        this.#waiting.delete(want.key);
+        this.#options.onUnserved(want);
+      }
     }
   }
 
@@ -193,22 +219,29 @@ export class SwarmCoordinator {
     const { leaseMs } = member.info;
     const expiresAt = leaseMs === null ? Number.POSITIVE_INFINITY : this.#options.clock.now() + leaseMs;
     this.#leases.set(want.key, { member, leaseMs, expiresAt });
-    if (leaseMs !== null) this.#watchLeases(leaseMs);
+    if (leaseMs !== null) this.#watchLeases(expiresAt);
     return assignment;
   }
 
-  #watchLeases(delayMs: number): void {
-    if (this.#cancelSweep !== null) return;
-    this.#cancelSweep = this.#options.clock.after(delayMs, () => {
-      this.#cancelSweep = null;
-      const now = this.#options.clock.now();
-      let next = Number.POSITIVE_INFINITY;
-      for (const [key, lease] of [...this.#leases]) {
-        if (lease.expiresAt <= now) this.#options.onExpired(key);
-        else next = Math.min(next, lease.expiresAt);
-      }
-      if (next !== Number.POSITIVE_INFINITY) this.#watchLeases(next - now);
-    });
+  /** Looks at the leases at this time at the latest. */
+  #watchLeases(at: number): void {
+    if (this.#isClosed || this.#sweepAt <= at) return;
+    this.#cancelSweep?.();
+    this.#sweepAt = at;
+    const { clock } = this.#options;
+    this.#cancelSweep = clock.after(Math.max(1, at - clock.now()), () => this.#sweep());
+  }
+
+  #sweep(): void {
+    this.#cancelSweep = null;
+    this.#sweepAt = Number.POSITIVE_INFINITY;
+    const now = this.#options.clock.now();
+    let next = Number.POSITIVE_INFINITY;
+    for (const [key, lease] of [...this.#leases]) {
+      if (lease.expiresAt <= now) this.#options.onExpired(key);
+      else next = Math.min(next, lease.expiresAt);
+    }
+    if (next !== Number.POSITIVE_INFINITY) this.#watchLeases(next);
   }
 }
 
