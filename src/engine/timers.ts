@@ -2,6 +2,9 @@
 import FlatQueue from 'flatqueue';
 import type { Clock } from '../core/ports.js';
 
+/** Fewer superseded times than this are not worth the work. */
+const COMPACT_FROM = 1_024;
+
 export class TimerQueue {
   readonly #clock: Clock;
   readonly #onDue: (id: string) => void;
@@ -10,14 +13,21 @@ export class TimerQueue {
   readonly #dueAt = new Map<string, number>();
   #cancel: (() => void) | null = null;
   #armedFor = Number.POSITIVE_INFINITY;
+  #isClosed = false;
 
   constructor(clock: Clock, onDue: (id: string) => void) {
     this.#clock = clock;
     this.#onDue = onDue;
   }
 
-  /** One time per id: the newest counts. Null forgets it. */
+  /** Times kept, superseded ones included. */
+  get size(): number {
+    return this.#heap.length;
+  }
+
+  /** One time per id: the newest counts. Null forgets it. After `close` nothing is kept. */
   set(id: string, at: number | null): void {
+    if (this.#isClosed) return;
     if (at === null) {
       this.#dueAt.delete(id);
       return;
@@ -25,14 +35,24 @@ export class TimerQueue {
     if (this.#dueAt.get(id) === at) return;
     this.#dueAt.set(id, at);
     this.#heap.push(id, at);
+    this.#compact();
     this.#arm();
   }
 
   close(): void {
+    this.#isClosed = true;
     this.#cancel?.();
     this.#cancel = null;
     this.#dueAt.clear();
     this.#heap.clear();
+  }
+
+  /** A deadline is hours away and mostly superseded in no time: without this, all of them would be kept for hours. */
+  #compact(): void {
+    if (this.#heap.length < COMPACT_FROM || this.#heap.length < 2 * this.#dueAt.size) return;
+    this.#heap.clear();
+    for (const [id, at] of this.#dueAt) this.#heap.push(id, at);
+    this.#heap.shrink();
   }
 
   #arm(): void {
