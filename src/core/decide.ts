@@ -78,10 +78,26 @@ export function decide(
   input: WorkflowInput,
   moment: Moment,
 ): readonly WorkflowEvent[] {
+  return decideNext(template, instance, input, moment).events;
+}
+
+export interface Decided {
+  readonly events: readonly WorkflowEvent[];
+  /** What the events lead to; folding them again would give the same. Its `revision` is still the given one. */
+  readonly state: WorkflowInstance;
+}
+
+/** {@link decide}, for who needs the state as well. */
+export function decideNext(
+  template: WorkflowTemplate,
+  instance: WorkflowInstance,
+  input: WorkflowInput,
+  moment: Moment,
+): Decided {
   const draft = new Draft(template, instance, moment);
   apply(draft, input);
   if (draft.events.length > 0) advance(draft);
-  return draft.events;
+  return draft;
 }
 
 function apply(draft: Draft, input: WorkflowInput): void {

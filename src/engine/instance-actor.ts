@@ -3,7 +3,7 @@
  * then do. Questions that change nothing in the world (the authorizer, the swarm) are answered before the commit, so that a stage's
  * end, the permit of the next and its dispatch are one commit.
  */
-import { decide } from '../core/decide.js';
+import { type Decided, decideNext } from '../core/decide.js';
 import { type Effect, effectsOf } from '../core/effects.js';
 import { assert, VaporaError } from '../core/errors.js';
 import { type Assignment, type Entry, recordsOf, type WorkflowEvent } from '../core/events.js';
@@ -224,7 +224,9 @@ export class InstanceActor {
     const { state } = turn;
     if (input.type === 'create') {
       assert(state === null, 'an instance is created once');
-      return this.#append(turn, input.events);
+      const { events } = input;
+      const entry = { instance: this.id, revision: 0, firstSeq: 1, at: turn.moment.now, events };
+      return append(turn, { events, state: applyEntry(this.#template, null, entry) });
     }
     assert(state !== null, 'the instance exists');
     if (taskId !== undefined) {
@@ -232,22 +234,7 @@ export class InstanceActor {
       // asked for before the task was reset: it waits for another agent now
       if (input.type === 'assigned' && nextTaskId(state, input) !== taskId) return;
     }
-    this.#append(turn, decide(this.#template, state, input, turn.moment));
-  }
-
-  #append(turn: Turn, events: readonly WorkflowEvent[]): void {
-    if (events.length === 0) return;
-    const { state } = turn;
-    turn.events.push(...events);
-    const firstSeq = (state?.seq ?? 0) + 1;
-    const revision = (this.#stored?.instance.revision ?? 0) + 1;
-    turn.state = applyEntry(this.#template, state, {
-      instance: this.id,
-      revision,
-      firstSeq,
-      at: turn.moment.now,
-      events,
-    });
+    append(turn, decideNext(this.#template, state, input, turn.moment));
   }
 
   /** Asks the authorizer and the swarm whatever the state wants to know, until it wants to know nothing more. */
@@ -259,7 +246,7 @@ export class InstanceActor {
       for (const effect of effectsOf(this.#template, turn.state, turn.moment.now)) {
         const input = this.#answer(turn.state, effect);
         if (input === null) continue;
-        this.#append(turn, decide(this.#template, turn.state, input, turn.moment));
+        append(turn, decideNext(this.#template, turn.state, input, turn.moment));
         isOpen = true;
         // later effects of this list may no longer be called for
         break;
@@ -297,8 +284,8 @@ export class InstanceActor {
 
   async #commit(turn: Turn): Promise<void> {
     const previous = this.#stored;
-    const next = turn.state;
-    assert(next !== null, 'there is something to commit');
+    assert(turn.state !== null, 'there is something to commit');
+    const next = { ...turn.state, revision: (previous?.instance.revision ?? 0) + 1 };
     const at = turn.moment.now;
     this.#stored = await this.#shell.store.save({ previous, next, at, events: turn.events });
     this.#announce(previous?.instance ?? null, next, at, turn.events);
@@ -382,4 +369,9 @@ export class InstanceActor {
 /** Of the attempt that the task's next dispatch will be. */
 function nextTaskId(state: WorkflowInstance, at: TaskAddress): string {
   return taskIdOf(state, at, (findTask(state, at)?.attempt ?? 0) + 1);
+}
+
+function append(turn: Turn, { events, state }: Decided): void {
+  turn.events.push(...events);
+  turn.state = state;
 }
