@@ -27,13 +27,13 @@ await db.connect('rocksdb://' + process.argv[1]);
 await db.use({ namespace: 'vapora', database: 'vapora' });
 const change = (0, eval)(process.argv[2]);
 const [rows] = await db.query('SELECT * FROM workflow_history');
-const entries = rows.flatMap((row) => row.entries);
+const entries = rows.flatMap((row) => row.entries.split('\\n'));
 const [[instance]] = await db.query('SELECT * FROM workflow_instances');
 const state = { text: instance.state };
 const next = change(entries, state);
 await db.query('DELETE workflow_history');
 await db.query('UPDATE $id SET state = $text', { id: instance.id, text: state.text });
-await db.query('INSERT INTO workflow_history $rows', { rows: [{ id: rows[0].id, entries: next }] });
+await db.query('INSERT INTO workflow_history $rows', { rows: [{ id: rows[0].id, entries: next.join('\\n') }] });
 process.exit(0);
 `;
 

@@ -12,10 +12,12 @@ import { pause } from './backoff.js';
 import type { Database } from './connection.js';
 import { FENCED, isConflict, isDiskFault, isThrown, TAKEN } from './fault.js';
 import type { Head, HeadBook } from './head-book.js';
-import { instanceId, JOURNAL } from './rows.js';
+import { instanceId, JOURNAL, joinEntries } from './rows.js';
 import type { StoreStatistics } from './statistics.js';
 
 const MAX_BATCH = 256;
+/** Fewer go together: a transaction costs as much as writing about this many entries. */
+const MIN_SPLIT = 16;
 const MAX_BATCH_CHARACTERS = 1024 * 1024;
 const MAX_TRIES = 8;
 
@@ -102,20 +104,22 @@ export class CommitQueue {
     while (this.#draining !== null) await this.#draining;
   }
 
+  /**
+   * One transaction at a time. The next one is on its way before the owners of the one just done are told: they then decide while
+   * the engine writes. For that a burst is cut in two, see {@link #take}.
+   */
   async #drain(): Promise<void> {
     // saves of the same turn of the event loop go together
     await Promise.resolve();
     try {
-      while (this.#queue.length > 0) {
+      let done: readonly Waiting[] = [];
+      while (this.#queue.length > 0 || done.length > 0) {
         await this.#ready();
-        const batch = this.#take();
-        try {
-          await this.#commit(await this.#admit(batch));
-        } catch (cause) {
-          const error = this.#onFatal(cause);
-          for (const waiting of batch) waiting.reject(error);
-          this.fail(error);
-        }
+        const batch = this.#take(done.length);
+        const writing = this.#write(batch);
+        if (batch.length > 0 && done.length > 0) await nextTurn();
+        for (const { resolve } of done) resolve();
+        done = await writing;
       }
     } catch (cause) {
       this.fail(this.#onFatal(cause));
@@ -124,12 +128,28 @@ export class CommitQueue {
     }
   }
 
-  #take(): Waiting[] {
+  /** Resolves with those of the batch that are on disk now; the others have been rejected. Never rejects. */
+  async #write(batch: readonly Waiting[]): Promise<readonly Waiting[]> {
+    if (batch.length === 0) return [];
+    try {
+      return await this.#commit(await this.#admit(batch));
+    } catch (cause) {
+      const error = this.#onFatal(cause);
+      for (const waiting of batch) waiting.reject(error);
+      this.fail(error);
+      return [];
+    }
+  }
+
+  /** Half of those that write at present: who waits, and who will soon, being told just now. All, where they are few. */
+  #take(toldNow: number): Waiting[] {
+    const half = Math.ceil((this.#queue.length + toldNow) / 2);
+    const most = Math.min(MAX_BATCH, Math.max(MIN_SPLIT, half));
     let characters = 0;
     let count = 0;
     for (const { change } of this.#queue) {
       characters += change.text.length;
-      if (count > 0 && (count === MAX_BATCH || characters > MAX_BATCH_CHARACTERS)) break;
+      if (count > 0 && (count === most || characters > MAX_BATCH_CHARACTERS)) break;
       count += 1;
     }
     return this.#queue.splice(0, count);
@@ -151,8 +171,8 @@ export class CommitQueue {
     });
   }
 
-  async #commit(batch: Waiting[]): Promise<void> {
-    let admitted = batch;
+  async #commit(batch: readonly Waiting[]): Promise<readonly Waiting[]> {
+    let admitted: readonly Waiting[] = batch;
     for (let tries = 1; admitted.length > 0; tries += 1) {
       const n = this.#last + 1;
       try {
@@ -171,9 +191,9 @@ export class CommitQueue {
       this.#last = n;
       this.#count(admitted);
       for (const { onCommit } of admitted) onCommit(n);
-      for (const { resolve } of admitted) resolve();
-      return;
+      return admitted;
     }
+    return [];
   }
 
   #count(batch: readonly Waiting[]): void {
@@ -188,7 +208,7 @@ export class CommitQueue {
 
   async #append(n: number, batch: readonly Waiting[]): Promise<void> {
     const ids = this.#unknown(batch).map(({ change }) => instanceId(change.id));
-    const entries = batch.map(({ change }) => change.text);
+    const entries = joinEntries(batch.map(({ change }) => change.text));
     const rows = [{ id: [this.#session.partition, n], fence: this.#session.fence, entries }];
     const check = ids.length > 0 ? CHECK_NEW : '';
     await this.#db.run(`BEGIN; ${CHECK_FENCE} ${check} ${APPEND} COMMIT`, {
@@ -205,7 +225,7 @@ export class CommitQueue {
     );
   }
 
-  async #rejectTaken(batch: Waiting[]): Promise<Waiting[]> {
+  async #rejectTaken(batch: readonly Waiting[]): Promise<Waiting[]> {
     await this.#heads.learn(this.#unknown(batch).map(({ change }) => change.id));
     return this.#admit(batch);
   }
@@ -219,13 +239,16 @@ export class CommitQueue {
     const [found] = await this.#db.run('SELECT * FROM $row', {
       row: new RecordId(JOURNAL, [this.#session.partition, n]),
     });
-    const row = (found as readonly { fence: number; entries: readonly string[] }[])[0];
+    const row = (found as readonly { fence: number; entries: string }[])[0];
     if (row === undefined) return false;
-    const isSame =
-      row.entries.length === batch.length && batch.every(({ change }, at) => change.text === row.entries[at]);
+    const isSame = row.entries === joinEntries(batch.map(({ change }) => change.text));
     if (row.fence === this.#session.fence && isSame) return true;
     throw new VaporaError('store_fenced', `the store ${this.#db.place} was taken over by another engine`);
   }
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
 
 function refusalOf(

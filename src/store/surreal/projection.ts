@@ -11,7 +11,15 @@ import { CHECK_FENCE, type Session, sessionValues } from './commit-queue.js';
 import type { Database } from './connection.js';
 import { FENCED, isConflict, isFull, isThrown } from './fault.js';
 import type { HeadBook } from './head-book.js';
-import { columnsOf, HISTORY, historyRange, type InstanceColumns, instanceId, journalRange } from './rows.js';
+import {
+  columnsOf,
+  HISTORY,
+  historyRange,
+  type InstanceColumns,
+  instanceId,
+  joinEntries,
+  journalRange,
+} from './rows.js';
 import type { StoreStatistics } from './statistics.js';
 import type { NewEntry, Unwritten, UnwrittenBook } from './unwritten.js';
 
@@ -218,7 +226,7 @@ export class Projection {
     }
     for (const { entries } of [...history, ...rewritten.map(({ content }) => content)]) {
       statistics.projectedRows += 1;
-      for (const text of entries) statistics.projectedBytes += text.length;
+      statistics.projectedBytes += entries.length;
     }
   }
 
@@ -262,8 +270,8 @@ function fits(batch: readonly Unwritten[], next: Unwritten): boolean {
 interface Values {
   readonly fresh: ({ id: RecordId } & InstanceColumns)[];
   readonly changed: { id: RecordId; content: InstanceColumns }[];
-  readonly history: { id: RecordId; entries: string[] }[];
-  readonly rewritten: { id: RecordId; content: { entries: string[] } }[];
+  readonly history: { id: RecordId; entries: string }[];
+  readonly rewritten: { id: RecordId; content: { entries: string } }[];
   readonly cleared: unknown[];
   readonly gone: RecordId[];
 }
@@ -280,8 +288,9 @@ function valuesOf(batch: readonly Unwritten[], isFirstTry: boolean): Values {
     if (isNew && isFirstTry) fresh.push({ id: instanceId(id), ...content });
     else changed.push({ id: instanceId(id), content });
     for (const row of historyRows(id, entries)) {
-      if (isFirstTry) history.push({ id: row.id, entries: row.entries });
-      else rewritten.push({ id: row.id, content: { entries: row.entries } });
+      const content = { entries: joinEntries(row.entries) };
+      if (isFirstTry) history.push({ id: row.id, ...content });
+      else rewritten.push({ id: row.id, content });
     }
   }
   return {

@@ -15,6 +15,7 @@ import {
   type StateRow,
   SUMMARY_COLUMNS,
   type SummaryRow,
+  splitEntries,
   storedOf,
   summaryOfRow,
   wellFormed,
@@ -154,9 +155,9 @@ export async function* readHistory(
     const [found] = await db.run(`SELECT VALUE entries FROM $range LIMIT ${HISTORY_PAGE}`, {
       range: historyRange(id, from),
     });
-    const rows = found as readonly (readonly string[])[];
+    const rows = found as readonly string[];
     let last = from;
-    for (const text of rows.flat()) {
+    for (const text of rows.flatMap(splitEntries)) {
       const entry = readEntry(text);
       last = entry.revision;
       if (entry.revision > afterRevision) yield entry;

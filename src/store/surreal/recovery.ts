@@ -11,7 +11,7 @@ import { pause } from './backoff.js';
 import type { Session } from './commit-queue.js';
 import type { Database } from './connection.js';
 import { isConflict, messageOf, storeFailure } from './fault.js';
-import { instanceId, journalRange, type StateRow, storedOf } from './rows.js';
+import { instanceId, journalRange, type StateRow, splitEntries, storedOf } from './rows.js';
 import type { UnwrittenBook } from './unwritten.js';
 
 const PAGE = 64;
@@ -103,12 +103,13 @@ async function readTail(db: Database, partition: string): Promise<JournalTail & 
     const [rows] = await db.run(`SELECT * FROM $range LIMIT ${PAGE}`, {
       range: journalRange(partition, last, Number.MAX_SAFE_INTEGER),
     });
-    const page = rows as readonly { id: RecordId; entries: readonly string[] }[];
+    const page = rows as readonly { id: RecordId; entries: string }[];
     for (const { id, entries } of page) {
       const row = Array.isArray(id.id) ? Number(id.id[1]) : Number.NaN;
       first ??= row - 1;
       last = row;
-      for (const text of entries) items.push({ row, text, content: parse(text, row, db.place) });
+      for (const text of splitEntries(entries))
+        items.push({ row, text, content: parse(text, row, db.place) });
     }
     if (page.length < PAGE) return { items, first: first ?? last, last };
   }

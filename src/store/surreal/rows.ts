@@ -32,6 +32,15 @@ export function journalRange(partition: string, after: number, last: number): Re
   );
 }
 
+/** Entries of one row as one text, which costs the engine far less than a list: JSON text holds no line break of its own. */
+export function joinEntries(texts: readonly string[]): string {
+  return texts.join('\n');
+}
+
+export function splitEntries(text: string): string[] {
+  return text.split('\n');
+}
+
 export interface InstanceColumns {
   readonly template_name: string;
   readonly template_hash: string;
