@@ -121,9 +121,9 @@ export class Attempts {
 
   #end(taskId: string, at: TaskAddress, attempt: number, outcome: TaskOutcome): void {
     const known = this.#running.get(taskId);
+    known?.cancelStarted();
     // what we stopped ourselves has been decided already; what ends because the process goes down is lost, not failed
     if (known === undefined || known.isStopped || this.#shell.isClosing) return;
-    known.cancelStarted();
     const input = this.#inputOf(at, attempt, outcome);
     if (input instanceof Promise) {
       input.then(
