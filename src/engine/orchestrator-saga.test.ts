@@ -196,6 +196,26 @@ describe('a cancel', () => {
     await rig.expectQuiet();
   });
 
+  it('while the result of the attempt is being saved wins over it, and the result is recorded as late', async () => {
+    const hand = new Hand('do', ['do'], 1);
+    hand.doing = () => ({ artifacts: [{ name: 'big', kind: 'code', content: 'x'.repeat(10_000) }] });
+    const last = { name: 'c', agents: ['do'], approval_required: true };
+    const rig = new Rig({ workflows: [workflow('w', ['a', undoable('b'), last])], agents: [hand] });
+    const held = gate();
+    rig.store.meet = (call) => (call === 'saveBlob' && hand.orders.length === 2 ? held.opened : undefined);
+    await rig.start('w', 'x');
+    await rig.clock.advance(0);
+    expect((await rig.api.rollback('x', ANN, 'a')).status).toBe('active');
+    await rig.clock.advance(0);
+    held.open();
+    await rig.clock.advance(0);
+    expect((await rig.api.untilRest('x')).status).toBe('waiting_approval');
+    expect(hand.log).toEqual(['a#1', 'b#1', 'b#2']);
+    const late = (await rig.events('x')).filter((event) => event.type === 'late_result_ignored');
+    expect(late).toMatchObject([{ stage: 'b', attempt: 1, outcome: 'completed' }]);
+    await rig.expectQuiet();
+  });
+
   it('gives up waiting for an agent that ignores it', async () => {
     const hand = new Hand('do');
     hand.doing = () => new Promise(() => {});
