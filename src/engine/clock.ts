@@ -14,7 +14,12 @@ export function systemClock(): Clock {
   return {
     now: () => Math.floor(base + performance.now()),
     after: (delayMs, call) => {
-      const timer = setTimeout(call, Math.min(Math.max(0, delayMs), MAX_TIMEOUT_MS));
+      if (delayMs <= 0) {
+        // a timer would take a millisecond
+        const immediate = setImmediate(call);
+        return () => clearImmediate(immediate);
+      }
+      const timer = setTimeout(call, Math.min(delayMs, MAX_TIMEOUT_MS));
       return () => clearTimeout(timer);
     },
     random: Math.random,

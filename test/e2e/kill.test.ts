@@ -7,7 +7,6 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
@@ -99,26 +98,28 @@ afterEach(() => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-/** Runs a command and kills it after `killAfterMs`; answers whether it came to its end before, and what it printed. */
-async function vaporaUntil(
-  killAfterMs: number | null,
-  ...args: string[]
-): Promise<{ ended: boolean; code: number | null; lines: StreamLine[] }> {
+interface Run {
+  readonly ended: boolean;
+  readonly code: number | null;
+  readonly lines: StreamLine[];
+}
+
+/** Runs a command, kills it `delayMs` after it has printed so many events, and answers whether it came to its end before. */
+async function vaporaUntil(kill: { events: number; delayMs: number }, ...args: string[]): Promise<Run> {
   const child = spawn(process.execPath, [VAPORA, ...args, '--json'], {
     cwd: directory,
     stdio: ['ignore', 'pipe', 'ignore'],
   });
   children.push(child);
   let text = '';
+  let isDoomed = false;
   child.stdout.on('data', (chunk: Buffer) => {
     text += chunk.toString();
+    if (isDoomed || text.split('\n').length <= kill.events) return;
+    isDoomed = true;
+    setTimeout(() => child.kill('SIGKILL'), kill.delayMs);
   });
-  const exit = new Promise<number | null>((resolve) => child.on('close', resolve));
-  if (killAfterMs !== null) {
-    await Promise.race([exit, sleep(killAfterMs)]);
-    child.kill('SIGKILL');
-  }
-  const code = await exit;
+  const code = await new Promise<number | null>((resolve) => child.on('close', resolve));
   const whole = text.slice(0, text.lastIndexOf('\n') + 1).trim();
   const lines = whole === '' ? [] : whole.split('\n').map((line) => JSON.parse(line) as StreamLine);
   return { ended: child.signalCode === null, code, lines };
@@ -146,7 +147,7 @@ function historyOf(id: string): StreamLine[] {
     .map((line) => JSON.parse(line) as StreamLine);
 }
 
-/** Starts, and kills and resumes until it is over. The delays differ from round to round, so that kills fall everywhere. */
+/** Starts, and kills and resumes until it is over; each round at another point. */
 async function runWithKills(
   workflow: string,
   id: string,
@@ -155,11 +156,12 @@ async function runWithKills(
   const acknowledged: StreamLine[] = [];
   let kills = 0;
   for (let round = 0; round < 40; round += 1) {
-    // later rounds get more time, so that a slow machine comes to an end too
-    const delay = 300 + ((seed * 7919 + round * 389) % 900) + round * 50;
+    // later rounds get further, so that it comes to an end
+    const events = 3 + ((seed * 5 + round * 3) % 6) + Math.floor(round / 3);
+    const kill = { events, delayMs: (seed * 131 + round * 57) % 120 };
     const isStarted = acknowledged.length > 0;
     const args = isStarted ? ['resume', id] : ['run', workflow, '--id', id];
-    const { ended, lines } = await vaporaUntil(delay, ...args);
+    const { ended, lines } = await vaporaUntil(kill, ...args);
     acknowledged.push(...lines.filter((line) => line.seq !== undefined));
     if (ended && lines.at(-1)?.type === 'result') return { acknowledged, kills };
     kills += 1;
@@ -221,7 +223,8 @@ describe('kill -9 and resume', { timeout: 180_000 }, () => {
   });
 
   it('resumes everything with --all', async () => {
-    for (const id of ['a', 'b', 'c']) await vaporaUntil(900, 'run', 'good', '--id', id);
+    for (const id of ['a', 'b', 'c'])
+      await vaporaUntil({ events: 7, delayMs: 20 }, 'run', 'good', '--id', id);
     const { code } = vapora('resume', '--all');
     const listed = JSON.parse(vapora('list', '--json').out) as ListOutput;
     const states = listed.instances;

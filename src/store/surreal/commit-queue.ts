@@ -117,7 +117,7 @@ export class CommitQueue {
         await this.#ready();
         const batch = this.#take(done.length);
         const writing = this.#write(batch);
-        if (batch.length > 0 && done.length > 0) await nextTurn();
+        if (batch.length > 0 && done.length > 0) await this.#nextTurn();
         for (const { resolve } of done) resolve();
         done = await writing;
       }
@@ -126,6 +126,13 @@ export class CommitQueue {
     } finally {
       this.#draining = null;
     }
+  }
+
+  /** By then the driver has handed the transaction over. */
+  #nextTurn(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#clock.after(0, resolve);
+    });
   }
 
   /** Resolves with those of the batch that are on disk now; the others have been rejected. Never rejects. */
@@ -245,10 +252,6 @@ export class CommitQueue {
     if (row.fence === this.#session.fence && isSame) return true;
     throw new VaporaError('store_fenced', `the store ${this.#db.place} was taken over by another engine`);
   }
-}
-
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }
 
 function refusalOf(

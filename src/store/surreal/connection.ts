@@ -1,7 +1,9 @@
 /** Connects to an embedded engine or a server, and hides what is peculiar about closing and reopening one. */
 
+import { once } from 'node:events';
 import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
+import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import { createRemoteEngines, type Engines, escapeIdent, Surreal } from 'surrealdb';
 import { VaporaError } from '../../core/errors.js';
@@ -217,6 +219,7 @@ async function openServer(target: Extract<StoreUrl, { kind: 'server' }>, clock: 
   });
   const { namespace, database, credentials } = target;
   await withinLimit(place, clock, async () => {
+    await reach(new URL(target.address));
     await surreal.connect(
       `${target.address}/rpc`,
       credentials === null ? {} : { authentication: () => credentials },
@@ -228,6 +231,19 @@ async function openServer(target: Extract<StoreUrl, { kind: 'server' }>, clock: 
     await surreal.use({ namespace, database });
   });
   return databaseOf(surreal, place, false, () => surreal.close().then(() => undefined));
+}
+
+/** The driver tries again and again without a word where nobody listens, so that is found out first. */
+async function reach(url: URL): Promise<void> {
+  const isSecure = url.protocol === 'wss:' || url.protocol === 'https:';
+  const port = url.port === '' ? (isSecure ? 443 : 80) : Number(url.port);
+  // an IPv6 address stands in brackets in a URL
+  const socket = connect({ port, host: url.hostname.replace(/^\[|\]$/g, '') });
+  try {
+    await once(socket, 'connect');
+  } finally {
+    socket.destroy();
+  }
 }
 
 /** Node has one of its own from version 22 on; before, the package `ws` is used where it is installed. */

@@ -34,6 +34,7 @@ import { UnwrittenBook } from './unwritten.js';
 const PARTITION = 'main';
 const MAX_TEMPLATES = 1_000;
 const MAX_TRIES = 8;
+const LIVE_BATCH = 500;
 
 export interface SurrealStoreOptions {
   readonly clock: Clock;
@@ -136,7 +137,8 @@ export class SurrealWorkflowStore implements WorkflowStore {
       readTemplate(db, templates, hash);
     const tail = await recover({ db, clock, session, book, fold, loadTemplate });
     const store = new SurrealWorkflowStore({ db, options, session, book, tail, templates });
-    await store.#projection.flush();
+    // what was recovered is written out in the background: nobody has to wait for it
+    store.#projection.noteCommit(tail.last);
     return store;
   }
 
@@ -172,8 +174,14 @@ export class SurrealWorkflowStore implements WorkflowStore {
 
   async *loadActive(): AsyncIterable<readonly StoredInstance[]> {
     this.#checkUsable();
-    await this.#projection.flush();
-    yield* loadLive(this.#db, (id) => this.#book.get(id)?.stored);
+    // what is not written out yet is at hand, and newer than its row
+    const unwritten = [...this.#book.values()];
+    const seen = new Set(unwritten.map(({ id }) => id));
+    const live = unwritten.flatMap(({ stored }) =>
+      stored !== null && isLive(stored.instance) ? [stored] : [],
+    );
+    for (let start = 0; start < live.length; start += LIVE_BATCH) yield live.slice(start, start + LIVE_BATCH);
+    yield* loadLive(this.#db, (id) => (seen.has(id) ? null : this.#book.get(id)?.stored));
   }
 
   async delete(id: InstanceId): Promise<void> {
