@@ -176,13 +176,14 @@ function checkLedger(id: string): void {
   for (const line of lines)
     if (line.what === 'began') attemptsOf.set(line.key, [...(attemptsOf.get(line.key) ?? []), line.attempt]);
   for (const [key, attempts] of attemptsOf) {
-    // the same key for each attempt, the numbers rising: an attempt is never repeated
-    expect(attempts, key).toEqual([...new Set(attempts)].sort((a, b) => a - b));
+    // the same key for each attempt, and no attempt twice. Not more: a process that was about to become the agent when its engine
+    // was killed carries no mark yet, and may begin beside the attempt after it
+    expect(attempts, `${key}: ${attempts.join()}`).toHaveLength(new Set(attempts).size);
   }
   for (const event of completed) {
     const key = `${id}/${event.stage}/${event.role}/${event.kind}`;
-    // the attempt that completed is the last that ever began
-    expect(attemptsOf.get(key)?.at(-1), key).toBe(event.attempt);
+    // no attempt follows the one that completed
+    expect(Math.max(...(attemptsOf.get(key) ?? [])), key).toBe(event.attempt);
     expect(lines, key).toContainEqual({ what: 'done', key, attempt: event.attempt });
   }
 }
