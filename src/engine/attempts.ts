@@ -28,6 +28,8 @@ export class Attempts {
   readonly #shell: Shell;
   readonly #owner: AttemptOwner;
   readonly #running = new Map<string, Attempt>();
+  /** Those that were started and that the committed state still calls for, also where their outcome waits to be committed. */
+  readonly #begun = new Set<string>();
   #stopping = 0;
 
   constructor(shell: Shell, owner: AttemptOwner) {
@@ -44,25 +46,33 @@ export class Attempts {
     return this.#stopping > 0;
   }
 
+  /** Starts what `executes` calls for and was not started yet, each with what `orderOf` answers; stops what it no longer calls for. */
+  reconcile(executes: ReadonlyMap<string, TaskAddress>, orderOf: (at: TaskAddress) => TaskOrder): void {
+    for (const taskId of [...this.#running.keys()]) if (!executes.has(taskId)) this.#stop(taskId);
+    for (const taskId of this.#begun) if (!executes.has(taskId)) this.#begun.delete(taskId);
+    if (this.isStopping || this.#shell.isClosing) return;
+    for (const [taskId, at] of executes) {
+      // INVARIANT: an attempt is dispatched once. One that has ended while another commit was under way is in flight in that state.
+      if (!this.#begun.has(taskId)) this.#start(orderOf(at), at);
+    }
+  }
+
   has(taskId: string): boolean {
-    return this.#running.has(taskId);
+    return this.#begun.has(taskId);
   }
 
-  taskIds(): Iterable<string> {
-    return this.#running.keys();
-  }
-
-  start(order: TaskOrder, at: TaskAddress): void {
+  #start(order: TaskOrder, at: TaskAddress): void {
     const { clock, transport } = this.#shell;
     const { task_id: taskId, attempt: number } = order;
     const cancelStarted = clock.after(STARTED_AFTER_MS, () =>
       this.#send(taskId, { type: 'started', ...at, attempt: number }),
     );
+    this.#begun.add(taskId);
     this.#running.set(taskId, { at, number, isStopped: false, cancelStarted });
     transport.dispatch(order, this.#sinkOf(taskId, at, number));
   }
 
-  stop(taskId: string): void {
+  #stop(taskId: string): void {
     const attempt = this.#running.get(taskId);
     if (attempt === undefined || attempt.isStopped) return;
     attempt.isStopped = true;

@@ -328,25 +328,19 @@ export class InstanceActor {
       if (effect.type === 'execute') executes.set(taskIdOf(state, at, effect.attempt), at);
       else assigns.add(nextTaskId(state, at));
     }
-    for (const taskId of [...this.#attempts.taskIds()])
-      if (!executes.has(taskId)) this.#attempts.stop(taskId);
+    this.#attempts.reconcile(executes, (at) => orderOf(this.#template, state, at));
     for (const taskId of [...this.#wanted.keys()]) {
       if (assigns.has(taskId)) continue;
       this.#wanted.delete(taskId);
       this.#shell.swarm.withdraw(taskId);
     }
     for (const taskId of this.#held) {
-      if (executes.has(taskId)) continue;
+      const isStarted = this.#attempts.has(taskId);
+      if (executes.has(taskId) && !isStarted) continue;
       this.#held.delete(taskId);
-      this.#shell.swarm.release(taskId, 'neutral');
+      if (!isStarted) this.#shell.swarm.release(taskId, 'neutral');
     }
     this.#shell.timers.set(this.id, isLive(state) ? dueAt : null);
-    if (this.#attempts.isStopping || this.#shell.isClosing) return;
-    for (const [taskId, at] of executes) {
-      if (this.#attempts.has(taskId)) continue;
-      this.#held.delete(taskId);
-      this.#attempts.start(orderOf(this.#template, state, at), at);
-    }
   }
 
   #isAtRest(): boolean {

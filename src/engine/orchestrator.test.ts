@@ -120,6 +120,28 @@ describe('a commit', () => {
   });
 });
 
+describe('an attempt', () => {
+  it('that ends while another commit of its instance is under way is not started again', async () => {
+    const hand = new Hand('do', ['one', 'two']);
+    const ends = [gate(), gate()];
+    hand.doing = ({ role }) => ends[role === 'one' ? 0 : 1]?.opened;
+    const stage = { name: 'a', agents: ['one', 'two'], parallel: true, max_parallel: 2 };
+    const rig = new Rig({ workflows: [workflow('w', [stage])], agents: [hand] });
+    await rig.start('w', 'x');
+    const held = gate();
+    rig.store.meet = (call) => (call === 'save' ? held.opened : undefined);
+    for (const end of ends) {
+      end.open();
+      await rig.clock.advance(0);
+    }
+    expect(rig.store.commits).toHaveLength(2);
+    held.open();
+    expect((await rig.api.untilRest('x')).status).toBe('completed');
+    expect(hand.log).toEqual(['a#1', 'a#1']);
+    await rig.expectQuiet();
+  });
+});
+
 describe('a denied stage', () => {
   it('is never dispatched, and goes on once the policies allow it', async () => {
     const hand = new Hand('do');
