@@ -46,7 +46,8 @@ const recovered = await engine.recover();
 if (workflow === 'active') await all;
 const ms = performance.now() - began;
 if (recovered !== count) throw new Error(`${recovered} of ${count} instances were recovered`);
-// what was needed for reading is let go before memory is read
+// at rest: everything is written out, and what was needed for reading is let go
+await engine.store.list({ limit: 1 });
 await new Promise((resolve) => setTimeout(resolve, 500));
 const result = {
   workflow,

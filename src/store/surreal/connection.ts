@@ -124,12 +124,24 @@ function notADatabase(path: string): VaporaError {
   });
 }
 
+/** What the engine wraps around every failure says nothing. */
+function engineWords(error: unknown): string {
+  const wrapping = /^(An unexpected connection error occurred|There was a problem with a transaction): /;
+  let words = messageOf(error);
+  while (wrapping.test(words)) words = words.replace(wrapping, '');
+  return words.replace(/\.$/, '');
+}
+
 function openFailure(error: unknown, place: string): VaporaError {
   if (error instanceof VaporaError) return error;
   if (isFull(error)) {
-    return new VaporaError('store_full', `no space is left for the store ${place}`, { cause: error });
+    return new VaporaError('store_full', `no space is left for the store ${place}`, {
+      hint: 'free some space and start again: everything acknowledged is kept',
+      cause: error,
+    });
   }
-  return new VaporaError('store_unreadable', `can't open the store ${place}: ${messageOf(error)}`, {
+  return new VaporaError('store_unreadable', `can't open the store ${place}: ${engineWords(error)}`, {
+    hint: 'bring it back from a copy, or move it aside to begin with an empty one',
     cause: error,
   });
 }

@@ -139,6 +139,7 @@ function lockFailure(error: unknown, dataPath: string): VaporaError {
   if (error instanceof VaporaError) return error;
   if (isFull(error)) {
     return new VaporaError('store_full', `no space is left for the store at \`${dataPath}\``, {
+      hint: 'free some space and start again: everything acknowledged is kept',
       cause: error,
     });
   }

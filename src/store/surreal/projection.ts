@@ -34,7 +34,7 @@ const ENDED_ENOUGH = 64;
 const LIVE_MAX_MS = 2_000;
 /** Beyond any of these live instances are written too: they bound memory and the time to recover. */
 const MAX_JOURNAL_ROWS = 2_000;
-const MAX_UNWRITTEN = 5_000;
+const MAX_UNWRITTEN = 12_000;
 const MAX_CHARACTERS = 64 * 1024 * 1024;
 /** Beyond this many times the bounds, commits wait. */
 const BRAKE = 2;
