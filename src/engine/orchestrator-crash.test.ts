@@ -34,6 +34,21 @@ describe('after a crash', () => {
     await next.expectQuiet();
   });
 
+  it('a cancel is heard before the interrupted work is taken up again', async () => {
+    const hand = new Hand('do');
+    const held = gate();
+    hand.doing = () => held.opened;
+    const rig = new Rig({ workflows: [workflow('w', ['a'])], agents: [hand] });
+    await rig.start('w', 'x');
+    await rig.clock.advance(0);
+    const next = rig.crash();
+    await next.api.cancel('x', ANN, { compensate: true });
+    expect((await next.api.untilRest('x')).status).toBe('cancelled');
+    expect(hand.log).toEqual(['a#1']);
+    held.open();
+    await next.expectQuiet();
+  });
+
   it('at any commit of a rollback, the rollback goes on where it was', async () => {
     const undo = (name: string) => ({ name, agents: ['do'], compensation_agents: ['do'] });
     const template = workflow('w', [

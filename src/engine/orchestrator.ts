@@ -2,7 +2,7 @@
 import type { Logger } from 'pino';
 import type { Notice, RollbackPreview, StartRequest, StartResult, WorkflowApi } from '../core/api.js';
 import { decideCreate, denied } from '../core/decide.js';
-import { VaporaError } from '../core/errors.js';
+import { assert, VaporaError } from '../core/errors.js';
 import { WISH_ACTIONS, type WishInput } from '../core/inputs.js';
 import { type Decision, isTerminal, type Principal, type WorkflowInstance } from '../core/instance.js';
 import { asInstanceId, type InstanceId, MAX_NAME_CHARACTERS } from '../core/names.js';
@@ -301,13 +301,18 @@ export class WorkflowOrchestrator extends InstanceReads implements WorkflowApi {
 
   async #wish(id: string, wish: Wish): Promise<WorkflowInstance> {
     const stored = await this.stored(id);
-    const actor = await this.#roster.wake(asInstanceId(id));
-    this.refuseIfDown();
-    // the commit that makes it may be on disk, and its actor not know yet
-    const instance = actor.instance ?? stored.instance;
-    const decision = this.#options.authorizer.authorize(wishRequest(actor.template, instance, wish));
-    const after = await this.#callers.wait(actor.ask({ ...wish, decision } as WishInput));
-    if (decision.effect === 'deny') throw denied(WISH_ACTIONS[wish.type], decision);
+    const asked: { decision: Decision; answer: Promise<WorkflowInstance> }[] = [];
+    await this.#roster.tell(asInstanceId(id), (actor) => {
+      this.refuseIfDown();
+      // the commit that makes it may be on disk, and its actor not know yet
+      const instance = actor.instance ?? stored.instance;
+      const decision = this.#options.authorizer.authorize(wishRequest(actor.template, instance, wish));
+      asked.push({ decision, answer: this.#callers.wait(actor.ask({ ...wish, decision } as WishInput)) });
+    });
+    const [wished] = asked;
+    assert(wished !== undefined, 'the actor was spoken to');
+    const after = await wished.answer;
+    if (wished.decision.effect === 'deny') throw denied(WISH_ACTIONS[wish.type], wished.decision);
     return after;
   }
 

@@ -36,9 +36,25 @@ export class Roster implements Iterable<InstanceActor> {
   wake(id: InstanceId, stored?: StoredInstance): Promise<InstanceActor> {
     const awake = this.#actors.get(id);
     if (awake !== undefined) return Promise.resolve(awake);
-    const under = this.#waking.get(id);
-    if (under !== undefined) return under;
-    const waking = this.#load(id, stored ?? null).finally(() => this.#waking.delete(id));
+    return this.#waking.get(id) ?? this.#beginWaking(id, stored ?? null, () => {});
+  }
+
+  /**
+   * Speaks to the instance's actor. One that has to be woken for it hears it in its first turn, before it takes up its work again:
+   * what a cancel ends must not be dispatched once more before. Throws `instance_unknown`, and what `speak` throws.
+   */
+  async tell(id: InstanceId, speak: (actor: InstanceActor) => void): Promise<void> {
+    const awake = this.#actors.get(id) ?? (await this.#waking.get(id));
+    if (awake === undefined) await this.#beginWaking(id, null, speak);
+    else speak(awake);
+  }
+
+  #beginWaking(
+    id: InstanceId,
+    stored: StoredInstance | null,
+    speak: (actor: InstanceActor) => void,
+  ): Promise<InstanceActor> {
+    const waking = this.#load(id, stored, speak).finally(() => this.#waking.delete(id));
     this.#waking.set(id, waking);
     return waking;
   }
@@ -103,10 +119,17 @@ export class Roster implements Iterable<InstanceActor> {
     return template;
   }
 
-  async #load(id: InstanceId, given: StoredInstance | null): Promise<InstanceActor> {
+  async #load(
+    id: InstanceId,
+    given: StoredInstance | null,
+    speak: (actor: InstanceActor) => void,
+  ): Promise<InstanceActor> {
     const stored = given ?? (await this.#shell.store.load(id));
     if (stored === null) throw unknownInstance(id);
     const template = await this.templateOf(stored.instance);
-    return this.#actors.get(id) ?? this.add(template, id, stored);
+    const actor = this.#actors.get(id) ?? this.add(template, id, stored);
+    // not after the next `await`: its first turn may have begun by then
+    speak(actor);
+    return actor;
   }
 }
