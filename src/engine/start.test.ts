@@ -37,6 +37,11 @@ const trap = {
 };
 
 describe('the check of a start', () => {
+  it('refuses numbers that JSON would turn into null', () => {
+    expect(codeOf({ input: { n: JSON.parse('[1e999]') } })).toBe('input_invalid');
+    expect(codeOf({ input: -Infinity })).toBe('input_invalid');
+  });
+
   it('answers the canonical input, so that equal inputs are equal bytes', () => {
     const one = check({ input: { b: [1, { d: null, c: 'é' }], a: true }, labels: { z: '1', a: '2' } });
     const two = check({ input: { a: true, b: [1, { c: 'é', d: null }] } });

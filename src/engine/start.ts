@@ -69,6 +69,12 @@ function checkValue(value: unknown, depth: number): void {
   if (typeof value === 'string' && !value.isWellFormed()) {
     throw new VaporaError('input_invalid', 'the input has text that is not well-formed Unicode');
   }
+  // JSON would make it null: `1e999` is read as infinite
+  if (typeof value === 'number' && !Number.isFinite(value)) {
+    throw new VaporaError('input_invalid', 'the input has a number that is too large for JSON', {
+      hint: 'hand it over as text',
+    });
+  }
   if (typeof value !== 'object' || value === null) return;
   if (depth >= MAX_INPUT_DEPTH) {
     throw new VaporaError('input_invalid', `the input is nested deeper than ${MAX_INPUT_DEPTH} levels`);
