@@ -102,7 +102,7 @@ export interface TaskResult {
 }
 
 /** Nothing at all is a success without artifacts. */
-type MaybeResult = TaskResult | undefined | Promise<TaskResult | undefined> | Promise<void>;
+type MaybeResult = TaskResult | undefined | void | Promise<TaskResult | undefined> | Promise<void>;
 
 /**
  * Functions that carry out tasks in the engine's process. Throw a {@link PermanentError} where trying again is useless; anything

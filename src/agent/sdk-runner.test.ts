@@ -57,6 +57,10 @@ describe('an agent of functions', () => {
   });
 
   it('completes without a result, synchronously or not', async () => {
+    const doIt = (): void => {};
+    // an agent that only acts need not say `return undefined`
+    const acts: Agent = { name: 'robot', roles: ['deployer'], execute: () => doIt() };
+    expect(await outcomeOf(acts.execute)).toMatchObject({ status: 'completed' });
     expect(await outcomeOf(() => undefined)).toMatchObject({
       status: 'completed',
       artifacts: [],
