@@ -20,7 +20,7 @@ describe('checkWorkflows', () => {
   it('warns of stages without undo after which another can fail', () => {
     const text = stages('name = "a"', 'name = "b", compensation_agents = ["undo"]', 'name = "c"');
     expect(formatted(guarded + agents + text)).toEqual([
-      "workflows.toml:10:3: stage `a` can't be taken back, and stages `b`, `c` can still fail after it (name `compensation_agents` that undo it)",
+      "workflows.toml:10:3: stage `a` can't be taken back, and stages `b`, `c` can still fail after it (name `compensation_agents`, or leave it if the stage only reads)",
     ]);
   });
 
@@ -42,6 +42,16 @@ describe('checkWorkflows', () => {
   it('accepts a point of no return at the end', () => {
     const text = stages('name = "a", compensation_agents = ["undo"]', 'name = "b", irreversible = true');
     expect(formatted(guarded + agents + text)).toEqual([]);
+  });
+
+  it('warns of a point of no return that the mere passing of time approves', () => {
+    const gate = 'name = "a", irreversible = true, approval_required = true, approval_timeout = 60';
+    expect(formatted(guarded + agents + stages(`${gate}, on_approval_timeout = "approve"`))).toEqual([
+      expect.stringMatching(
+        /^workflows\.toml:10:\d+: irreversible stage `a` is approved by nobody when its approval times out/,
+      ),
+    ]);
+    expect(formatted(guarded + agents + stages(`${gate}, on_approval_timeout = "reject"`))).toEqual([]);
   });
 
   it('warns of compensation agents that a point of no return never uses', () => {

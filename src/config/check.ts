@@ -92,7 +92,9 @@ function checkUndo(
   if (later.length === 0) return [];
   const message = `stage ${quoted(stage.name)} can't be taken back, and ${naming(later)} can still fail after it`;
   const source = config.sources.stage(template.name, stage.name);
-  return [problem('warning', message, source, 'name `compensation_agents` that undo it')];
+  return [
+    problem('warning', message, source, 'name `compensation_agents`, or leave it if the stage only reads'),
+  ];
 }
 
 function checkIrreversible(
@@ -107,6 +109,11 @@ function checkIrreversible(
   if (later.length > 0) {
     const message = `${subject} can't be taken back once it is dispatched, and ${naming(later)} can still fail beside or after it`;
     problems.push(problem('warning', message, at('irreversible'), 'let it need the stages that can fail'));
+  }
+  if (stage.approvalRequired && stage.approvalTimeoutMs !== null && stage.onApprovalTimeout === 'approve') {
+    const message = `${subject} is approved by nobody when its approval times out`;
+    const hint = 'let `on_approval_timeout` be "reject", or leave `approval_timeout` out';
+    problems.push(problem('warning', message, at('on_approval_timeout'), hint));
   }
   if (stage.compensationAgents.length > 0) {
     const message = `\`compensation_agents\` of ${subject} are never used`;
