@@ -2,7 +2,7 @@
 import type { InstanceArtifact, WorkflowApi } from '../core/api.js';
 import type { EventRecord } from '../core/events.js';
 import { isInFlight, type StageState, type TaskState, type WorkflowInstance } from '../core/instance.js';
-import { COMPENSATION_LOOKS, INSTANCE_LOOKS, type Palette, STAGE_LOOKS, toned } from './palette.js';
+import { COMPENSATION_LOOKS, INSTANCE_LOOKS, type Palette, stageLook, toned } from './palette.js';
 import type { Shell } from './shell.js';
 import { summaryLines } from './summary.js';
 import { clean, cutTo, duration, padTo, width } from './text.js';
@@ -65,14 +65,14 @@ function windowOf(stages: readonly StageState[], room: number): { from: number; 
 
 function stageLine(stage: StageState, picture: Picture, nameWidth: number, colors: Palette): string {
   const undo = COMPENSATION_LOOKS[stage.compensation.status];
-  const look = undo !== null && undo.glyph !== '-' ? undo : STAGE_LOOKS[stage.status];
+  const look = undo !== null && undo.glyph !== '-' ? undo : stageLook(stage);
   const name = padTo(cutTo(clean(stage.name), nameWidth), nameWidth);
   const time = stageTime(stage, picture.now).padStart(TIME_WIDTH);
   const room = picture.columns - nameWidth - TIME_WIDTH - 9;
   const detail = cutTo(stageDetail(stage, picture), room);
-  const shown = stage.status === 'pending' ? colors.dim(name) : name;
+  const shown = look.tone === 'quiet' ? colors.dim(name) : name;
   const end = undo === null ? colors.dim(detail) : toned(colors, undo.tone, detail);
-  const said = stage.status === 'failed' && undo === null ? colors.red(detail) : end;
+  const said = stage.status === 'failed' && look !== undo ? colors.red(detail) : end;
   return `  ${toned(colors, look.tone, look.glyph)} ${shown}  ${colors.dim(time)}  ${said}`.trimEnd();
 }
 
@@ -88,7 +88,16 @@ export function stageDetail(stage: StageState, picture: Pick<Picture, 'progress'
   if (undo !== null) {
     const who = stage.compensation.tasks.filter(isInFlight).map((task) => taskWords(task, stage, picture));
     const reason = stage.compensation.status === 'skipped' ? stage.compensation.reason : null;
-    return [undo.words, ...who, reason === null ? '' : clean(reason), error].filter(Boolean).join(' · ');
+    // why a stage failed matters more than what became of it, unless that is going on
+    const isFirst = who.length === 0;
+    const parts = [
+      isFirst ? error : '',
+      undo.words,
+      ...who,
+      reason === null ? '' : clean(reason),
+      isFirst ? '' : error,
+    ];
+    return parts.filter(Boolean).join(' · ');
   }
   if (error !== '') return error;
   if (stage.block !== null) return clean(stage.block.message);

@@ -64,6 +64,19 @@ describe('usage', () => {
     expect(out).toBe('');
   });
 
+  it('knows the levels of the log', async () => {
+    const { exit, err } = await vapora(['check'], { env: { VAPORA_LOG: 'verbose' } });
+    expect(exit).toBe(2);
+    expect(err).toContain('error[usage]: environment variable `VAPORA_LOG` is `verbose`');
+    expect(err).toContain('hint: levels are fatal, error, warn, info, debug, trace, silent');
+  });
+
+  it('takes no directory for a configuration', async () => {
+    const { exit, err } = await vapora(['check', '--config', process.cwd()]);
+    expect(exit).toBe(2);
+    expect(err).not.toContain('``');
+  });
+
   it('without a command shows the help', async () => {
     const { exit, err } = await vapora([]);
     expect(exit).toBe(2);

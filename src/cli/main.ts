@@ -1,6 +1,7 @@
 /** The process around a command: its streams, signals, errors and exit code. */
 import { systemClock } from '../engine/clock.js';
 import { reportFailure } from './failure.js';
+import { askedLevel } from './log.js';
 import { packageVersion } from './package-version.js';
 import { type Host, Shell } from './shell.js';
 import { buildTree, type Execute } from './tree.js';
@@ -29,6 +30,7 @@ export async function execute(argv: readonly string[], host: Host): Promise<numb
   let code = 0;
   const clock = systemClock();
   const act: Execute = async (options, command) => {
+    askedLevel(host.env);
     code = await command(new Shell(host, clock, options));
   };
   const program = buildTree(act, packageVersion(), host);

@@ -1,6 +1,6 @@
 /** Colours, and the glyphs that stand for states. */
 import yoctocolors from 'yoctocolors';
-import type { CompensationStatus, InstanceStatus, StageStatus } from '../core/instance.js';
+import type { CompensationStatus, InstanceStatus, StageState, StageStatus } from '../core/instance.js';
 
 type Paint = (text: string) => string;
 
@@ -68,7 +68,7 @@ export const INSTANCE_LOOKS: Readonly<Record<InstanceStatus, Look>> = {
   cancelled: { glyph: '✗', tone: 'bad' },
 };
 
-export const STAGE_LOOKS: Readonly<Record<StageStatus, Look>> = {
+const STAGE_LOOKS: Readonly<Record<StageStatus, Look>> = {
   pending: { glyph: '·', tone: 'quiet' },
   waiting_approval: { glyph: '?', tone: 'wait' },
   running: { glyph: '●', tone: 'busy' },
@@ -76,6 +76,12 @@ export const STAGE_LOOKS: Readonly<Record<StageStatus, Look>> = {
   failed: { glyph: '✗', tone: 'bad' },
   skipped: { glyph: '-', tone: 'quiet' },
 };
+
+/** How a stage stands to those who look at it: a block is no status of its own, and yet what matters. */
+export function stageLook({ status, block }: StageState): Look & { readonly words: string } {
+  if (block !== null && status !== 'failed') return { ...INSTANCE_LOOKS.blocked, words: 'blocked' };
+  return { ...STAGE_LOOKS[status], words: status.replace('_', ' ') };
+}
 
 /** Null: nothing to say about it. */
 export const COMPENSATION_LOOKS: Readonly<

@@ -5,6 +5,7 @@ import type { EngineConfig } from '../config/load.js';
 import type { WorkflowApi } from '../core/api.js';
 import { VaporaError } from '../core/errors.js';
 import { Interruption } from './failure.js';
+import { logLevel, logWriter } from './log.js';
 import { withNearest } from './nearest.js';
 import type { Shell } from './shell.js';
 import { clean } from './text.js';
@@ -32,7 +33,15 @@ export async function readConfig(shell: Shell): Promise<EngineConfig> {
   }
   // places in messages read best as the user would write them; the loader resolves them against the process's own directory
   const short = relative(process.cwd(), file);
-  return loadConfig(short.startsWith('..') || isAbsolute(short) ? file : short, env);
+  return loadConfig(short === '' || short.startsWith('..') || isAbsolute(short) ? file : short, env);
+}
+
+export interface SessionOptions {
+  readonly config?: EngineConfig;
+  /** Nothing is going to be driven, so nobody has to hear what is off. */
+  readonly isReading?: boolean;
+  /** Not even what goes wrong is logged: it is what the command reports. */
+  readonly isSilent?: boolean;
 }
 
 /**
@@ -42,7 +51,7 @@ export async function readConfig(shell: Shell): Promise<EngineConfig> {
 export async function withEngine(
   shell: Shell,
   work: (session: Session) => Promise<number>,
-  more: { config?: EngineConfig; logLevel?: string } = {},
+  more: SessionOptions = {},
 ): Promise<number> {
   const stops: (() => void)[] = [];
   const followed: string[] = [];
@@ -60,10 +69,7 @@ export async function withEngine(
   });
   try {
     const config = more.config ?? (await Promise.race([readConfig(shell), interrupted]));
-    const engine = await Promise.race([
-      openQuietly(shell, config, more.logLevel ?? logLevel(shell)),
-      interrupted,
-    ]);
+    const engine = await Promise.race([openQuietly(shell, config, more), interrupted]);
     const session: Session = {
       api: engine.api,
       config,
@@ -88,6 +94,11 @@ export async function withEngine(
   }
 }
 
+/** Like {@link withEngine} for commands that only look at what is there. */
+export function readEngine(shell: Shell, work: (session: Session) => Promise<number>): Promise<number> {
+  return withEngine(shell, work, { isReading: true });
+}
+
 /** A store that can't go on may not let itself be closed either. */
 const CLOSE_AFTER_FAILURE_MS = 3_000;
 
@@ -98,40 +109,8 @@ async function closeInTime(shell: Shell, engine: Engine, failed: Promise<never>)
   await Promise.race([engine.close(), patience]);
 }
 
-async function openQuietly(shell: Shell, config: EngineConfig, level: string) {
+async function openQuietly(shell: Shell, config: EngineConfig, more: SessionOptions): Promise<Engine> {
   const [{ openEngine }, { pino }] = await Promise.all([import('../compose.js'), import('pino')]);
-  const logger = pino(
-    { level },
-    { write: (line) => shell.note(isAsked(shell) ? line.trimEnd() : logWords(line)) },
-  );
-  return openEngine(config, { logger });
-}
-
-const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'];
-
-/** Whoever sets `VAPORA_LOG` wants the log as it is, one JSON object a line. */
-function isAsked({ host }: Shell): boolean {
-  return LEVELS.includes(host.env.VAPORA_LOG ?? '');
-}
-
-function logLevel(shell: Shell): string {
-  return isAsked(shell) ? (shell.host.env.VAPORA_LOG ?? '') : 'warn';
-}
-
-/** A line of the log for people: its message, and why. */
-export function logWords(line: string): string {
-  const entry: unknown = JSON.parse(line);
-  const { msg, reason, err, ...rest } = { ...(typeof entry === 'object' ? entry : null) } as Record<
-    string,
-    unknown
-  >;
-  const message = typeof err === 'object' && err !== null && 'message' in err ? err.message : undefined;
-  const where = ['instance', 'stage', 'agent'].flatMap((key) =>
-    key in rest ? [`${key} ${String(rest[key])}`] : [],
-  );
-  const parts = [where.join(', '), String(msg ?? ''), String(reason ?? message ?? '')];
-  return `warning: ${parts
-    .filter((part) => part !== '')
-    .map((part) => clean(part))
-    .join(': ')}`;
+  const level = more.isSilent === true ? 'silent' : logLevel(shell.host.env, more.isReading === true);
+  return openEngine(config, { logger: pino({ level }, logWriter(shell)) });
 }

@@ -8,10 +8,10 @@ import {
   type TaskState,
   type WorkflowInstance,
 } from '../core/instance.js';
-import { COMPENSATION_LOOKS, INSTANCE_LOOKS, type Palette, STAGE_LOOKS, toned } from './palette.js';
+import { COMPENSATION_LOOKS, INSTANCE_LOOKS, type Palette, stageLook, toned } from './palette.js';
 import { nextSteps } from './summary.js';
 import { tableLines } from './table.js';
-import { byteSize, clean, count, duration, moment } from './text.js';
+import { byteSize, clean, count, duration, moment, padTo, width } from './text.js';
 
 export interface Shown {
   readonly instance: WorkflowInstance;
@@ -79,11 +79,11 @@ function stageTable(instance: WorkflowInstance, now: number, colors: Palette): s
 
 /** One row a task; the first has the stage's own columns. */
 function stageRows(stage: StageState, now: number, colors: Palette): string[][] {
-  const look = STAGE_LOOKS[stage.status];
+  const look = stageLook(stage);
   const undo = COMPENSATION_LOOKS[stage.compensation.status];
   const own = [
     `${toned(colors, look.tone, look.glyph)} ${clean(stage.name)}${stage.run > 1 ? colors.dim(` (run ${stage.run})`) : ''}`,
-    toned(colors, look.tone, stage.status.replace('_', ' ')),
+    toned(colors, look.tone, look.words),
   ];
   const undone = undo === null ? '' : toned(colors, undo.tone, undo.words);
   if (stage.tasks.length === 0)
@@ -152,14 +152,15 @@ function denialLines(denial: Decision): string[] {
 function compensationLines(instance: WorkflowInstance, now: number): string[] {
   const plan = instance.rollback;
   if (plan === null) return [];
-  const lines = plan.order.flatMap((name) => {
-    const stage = instance.stages.find((candidate) => candidate.name === name);
-    return stage === undefined ? [] : [compensationLine(stage, now)];
+  const stages = plan.order.flatMap((name) => instance.stages.find((stage) => stage.name === name) ?? []);
+  const columns = Math.max(0, ...stages.map(({ name }) => width(clean(name))));
+  const lines = stages.map((stage) => {
+    return `${padTo(clean(stage.name), columns)}  ${compensationWords(stage, now)}`;
   });
   return [`because ${clean(plan.cause.message)}`, ...lines];
 }
 
-function compensationLine({ name, compensation }: StageState, now: number): string {
+function compensationWords({ compensation }: StageState, now: number): string {
   const words = COMPENSATION_LOOKS[compensation.status]?.words ?? 'not yet looked at';
   const reason = compensation.reason === null ? '' : `: ${clean(compensation.reason)}`;
   const tasks = compensation.tasks
@@ -168,7 +169,7 @@ function compensationLine({ name, compensation }: StageState, now: number): stri
       const attempts = task.attempt > 1 ? `, ${count(task.attempt, 'attempt')}` : '';
       return `${clean(task.agent ?? task.role)}${attempts}, ${timeOf(task.dispatchedAt, task.endedAt, now)}`;
     });
-  return `${clean(name)}  ${words}${reason}${tasks.length === 0 ? '' : ` (${tasks.join('; ')})`}`;
+  return `${words}${reason}${tasks.length === 0 ? '' : ` (${tasks.join('; ')})`}`;
 }
 
 function letterLines(instance: WorkflowInstance): string[] {

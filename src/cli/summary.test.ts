@@ -5,6 +5,7 @@ import { worstExit } from './commands/resume.js';
 import { exitOfEnding, exitOfRest } from './drive.js';
 import { pictureLines } from './live-view.js';
 import { NO_COLORS } from './palette.js';
+import { showLines } from './show-lines.js';
 import { nextSteps, summaryLines } from './summary.js';
 import { width } from './text.js';
 
@@ -125,6 +126,23 @@ describe('the summary', () => {
   });
 });
 
+describe('an instance in full', () => {
+  const shown = (given: WorkflowInstance) =>
+    showLines({ instance: given, artifacts: [], denials: new Map(), now: 0 }, NO_COLORS);
+
+  it('calls a blocked stage blocked', () => {
+    expect(shown(HALTED.blocked).find((line) => line.startsWith('! deploy'))).toMatch(/^! deploy +blocked/);
+  });
+
+  it('lists in columns what was taken back', () => {
+    const names = ['a', 'build'];
+    const stages = names.map((name) => stage(name, compensation('compensated')));
+    const lines = shown(instance({ rollback: { ...plan, order: names }, stages }));
+    expect(lines).toContain('  a      taken back');
+    expect(lines).toContain('  build  taken back');
+  });
+});
+
 describe('exit codes', () => {
   it('follow from how the instance came to rest', () => {
     expect([instance({}), ...Object.values(HALTED)].map(exitOfRest)).toEqual([0, 1, 1, 4, 3, 3]);
@@ -145,6 +163,17 @@ describe('exit codes', () => {
 
 describe('a frame of the live view', () => {
   const picture = { progress: new Map(), now: 5_000, columns: 40, rows: 10 };
+  const linesOf = (given: WorkflowInstance) => pictureLines({ ...picture, instance: given }, NO_COLORS);
+
+  it('marks a stage that is blocked as that', () => {
+    expect(linesOf(HALTED.blocked)[1]).toMatch(/^ {2}! deploy .*forbidden by `x`$/);
+  });
+
+  it('says first why a stage failed, then what became of it', () => {
+    const kept = { status: 'skipped', tasks: [], reason: 'names no agents', endedAt: 0 } as const;
+    const [, line] = linesOf(instance({ stages: [{ ...failed, compensation: kept }] }));
+    expect(line).toMatch(/ {2}it broke · /);
+  });
 
   it('fits the terminal, whatever it has to show', () => {
     const stages = Array.from({ length: 50 }, (_, index) =>

@@ -6,7 +6,7 @@ import type { InstanceArtifact } from '../../core/api.js';
 import { VaporaError } from '../../core/errors.js';
 import { artifactJson } from '../json.js';
 import { guess } from '../nearest.js';
-import { withEngine } from '../session.js';
+import { readEngine } from '../session.js';
 import type { Shell } from '../shell.js';
 import { tableLines } from '../table.js';
 import { byteSize, clean } from '../text.js';
@@ -25,7 +25,7 @@ export async function artifacts(
   if (output !== undefined && name === undefined) {
     throw new VaporaError('usage', '`--output` needs the name of an artifact');
   }
-  return withEngine(shell, async ({ api }) => {
+  return readEngine(shell, async ({ api }) => {
     const all = await api.artifacts(id);
     if (name === undefined) {
       shell.json({ workflow_id: id, artifacts: all.map(artifactJson) });

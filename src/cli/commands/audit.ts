@@ -1,7 +1,7 @@
 /** `vapora audit`: whether histories are as they were written, and their export. */
 import type { AuditReport, WorkflowApi } from '../../core/api.js';
 import { VaporaError } from '../../core/errors.js';
-import { withEngine } from '../session.js';
+import { readEngine } from '../session.js';
 import type { Shell } from '../shell.js';
 import { clean, count } from '../text.js';
 
@@ -20,7 +20,7 @@ export async function verifyAudit(
 ): Promise<number> {
   if (id !== undefined && options.all === true)
     throw new VaporaError('usage', 'give an id or `--all`, not both');
-  return withEngine(shell, async ({ api }) => {
+  return readEngine(shell, async ({ api }) => {
     let instances = 0;
     let broken = 0;
     for await (const report of id === undefined ? reportsOfAll(api) : [await api.verifyAudit(id)]) {
@@ -59,7 +59,7 @@ function reportLine({ id, entries, events, head, broken }: AuditReport, { colors
 
 /** Entries as they are kept, so that whoever reads them can check the hashes. JSON lines whatever the options say. */
 export async function exportAudit(shell: Shell, id: string): Promise<number> {
-  return withEngine(shell, async ({ api }) => {
+  return readEngine(shell, async ({ api }) => {
     for await (const entry of api.entries(id)) {
       shell.host.stdout.write(`${JSON.stringify(entry)}\n`);
     }

@@ -6,14 +6,14 @@ import { wishAndDrive } from '../drive.js';
 import { requireText } from '../input.js';
 import { letterJson, resultJson } from '../json.js';
 import { guess } from '../nearest.js';
-import { withEngine } from '../session.js';
+import { readEngine, withEngine } from '../session.js';
 import type { PersonOptions, Shell } from '../shell.js';
 import { summaryLines } from '../summary.js';
 import { tableLines } from '../table.js';
 import { clean, count, moment } from '../text.js';
 
 export async function listLetters(shell: Shell): Promise<number> {
-  return withEngine(shell, async ({ api }) => {
+  return readEngine(shell, async ({ api }) => {
     const letters = await api.deadLetters();
     shell.json({ dead_letters: letters.map(letterJson) });
     shell.say(...letterLines(letters, shell));

@@ -213,7 +213,7 @@ async function storeFindings(shell: Shell, config: EngineConfig): Promise<Findin
         }
         return 0;
       },
-      { config: bare, logLevel: 'silent' },
+      { config: bare, isSilent: true },
     );
   } catch (error) {
     findings.push({ subject: 'store', level: 'ok', text }, failing('store', error));

@@ -4,7 +4,7 @@ import { isLive, type WorkflowInstance } from '../../core/instance.js';
 import { eventWords } from '../event-words.js';
 import { eventJson } from '../json.js';
 import { toned } from '../palette.js';
-import { type Session, withEngine } from '../session.js';
+import { readEngine, type Session } from '../session.js';
 import type { Shell } from '../shell.js';
 import { clean, isoTime, padTo, width } from '../text.js';
 
@@ -17,7 +17,7 @@ const POLL_MS = 1_000;
 const MAX_SUBJECT = 32;
 
 export async function history(shell: Shell, id: string, options: HistoryOptions): Promise<number> {
-  return withEngine(shell, async (session) => {
+  return readEngine(shell, async (session) => {
     const instance = await session.api.get(id);
     const lastSeq = await showSince(shell, session, instance, 0);
     if (options.follow === true) await follow(shell, session, instance, lastSeq);

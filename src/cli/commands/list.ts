@@ -5,7 +5,7 @@ import type { InstanceQuery, InstanceSummary } from '../../core/ports.js';
 import { parseCount, parseLabels, parseState } from '../input.js';
 import { summaryJson } from '../json.js';
 import { INSTANCE_LOOKS, toned } from '../palette.js';
-import { withEngine } from '../session.js';
+import { readEngine } from '../session.js';
 import type { Shell } from '../shell.js';
 import { tableLines } from '../table.js';
 import { clean, count, cutTo, duration, moment } from '../text.js';
@@ -30,7 +30,7 @@ export async function list(shell: Shell, options: ListOptions): Promise<number> 
     ...(options.label.length === 0 ? {} : { labels: options.label }),
     ...(options.cursor === undefined ? {} : { cursor: options.cursor }),
   };
-  return withEngine(shell, async ({ api, config }) => {
+  return readEngine(shell, async ({ api, config }) => {
     const page = await api.list(query);
     const { workflow } = options;
     // instances may be older than the configuration, so an unknown name is an error only where it finds nothing

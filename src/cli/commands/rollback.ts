@@ -1,7 +1,7 @@
 /** `vapora rollback`: takes an instance back, wholly or down to a stage; or shows what that would do. */
 import type { RollbackPreview } from '../../core/api.js';
 import { exitOfEnding, exitOfRest, wishAndDrive } from '../drive.js';
-import { withEngine } from '../session.js';
+import { readEngine, withEngine } from '../session.js';
 import type { PersonOptions, Shell } from '../shell.js';
 import { clean, padTo, width } from '../text.js';
 
@@ -11,14 +11,16 @@ export interface RollbackOptions extends PersonOptions {
 }
 
 export async function rollback(shell: Shell, id: string, options: RollbackOptions): Promise<number> {
-  return withEngine(shell, async (session) => {
-    const { to } = options;
-    if (options.preview === true) {
-      const preview = await session.api.previewRollback(id, to);
+  const { to } = options;
+  if (options.preview === true) {
+    return readEngine(shell, async ({ api }) => {
+      const preview = await api.previewRollback(id, to);
       shell.json({ workflow_id: id, ...preview });
       shell.say(...previewLines(id, preview));
       return 0;
-    }
+    });
+  }
+  return withEngine(shell, async (session) => {
     const by = shell.person(options);
     const rest = await wishAndDrive(shell, session, id, () => session.api.rollback(id, by, to));
     return to === undefined ? exitOfEnding(rest) : exitOfRest(rest);

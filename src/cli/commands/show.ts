@@ -2,12 +2,12 @@
 import type { WorkflowApi } from '../../core/api.js';
 import type { Decision, WorkflowInstance } from '../../core/instance.js';
 import { instanceJson } from '../json.js';
-import { withEngine } from '../session.js';
+import { readEngine } from '../session.js';
 import type { Shell } from '../shell.js';
 import { showLines } from '../show-lines.js';
 
 export async function show(shell: Shell, id: string): Promise<number> {
-  return withEngine(shell, async ({ api }) => {
+  return readEngine(shell, async ({ api }) => {
     const instance = await api.get(id);
     const artifacts = await api.artifacts(id);
     const denials = await denialsOf(api, instance);
