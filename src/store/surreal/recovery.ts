@@ -11,10 +11,11 @@ import { pause } from './backoff.js';
 import type { Session } from './commit-queue.js';
 import type { Database } from './connection.js';
 import { isConflict, messageOf, storeFailure } from './fault.js';
-import { instanceId, journalRange, type StateRow, splitEntries, storedOf } from './rows.js';
+import { instanceId, isDeletion, journalRange, type StateRow, splitEntries, storedOf } from './rows.js';
 import type { UnwrittenBook } from './unwritten.js';
 
 const PAGE = 64;
+const CHUNK = 512;
 const MAX_TRIES = 8;
 
 /** Folds one commit into a state; the core's `applyEntry`. */
@@ -52,6 +53,9 @@ export interface JournalTail {
 interface JournalItem {
   readonly row: number;
   readonly text: string;
+}
+
+interface ParsedItem extends JournalItem {
   readonly content: Entry | { readonly deleted: InstanceId };
 }
 
@@ -67,32 +71,51 @@ export async function recover(parts: {
   fold: Fold;
   loadTemplate: (hash: Digest) => Promise<WorkflowTemplate | null>;
 }): Promise<JournalTail> {
-  const { db, clock, session, book } = parts;
+  const { db, session } = parts;
   const { items, first, last } = await readTail(db, session.partition);
   const deletions = new Map<InstanceId, number>();
-  items.forEach(({ content }, index) => {
-    if ('deleted' in content) deletions.set(content.deleted, index);
+  items.forEach((item, index) => {
+    const content = isDeletion(item.text) ? parse(item, db.place) : null;
+    if (content !== null && 'deleted' in content) deletions.set(content.deleted, index);
   });
   const states = new Map<InstanceId, StoredInstance | null>();
-  await loadStates(db, items, states);
-  for (const [index, item] of items.entries()) {
-    const { content, row, text } = item;
-    if ('deleted' in content) {
-      book.addDeletion(content.deleted, row, clock.now());
-      states.set(content.deleted, null);
-      continue;
-    }
-    const id = content.instance;
-    // what was deleted later needs no folding
-    if (index < (deletions.get(id) ?? -1)) continue;
-    const current = states.get(id) ?? null;
-    if (content.revision <= (current?.instance.revision ?? 0)) continue;
-    const stored = await foldEntry(current, content, parts);
-    states.set(id, stored);
-    const entry = { revision: content.revision, text };
-    book.add({ id, row, stored, entry, isNew: false, now: clock.now() });
+  // chunk by chunk: what is parsed takes several times the memory of its text
+  for (let start = 0; start < items.length; start += CHUNK) {
+    const chunk = items
+      .slice(start, start + CHUNK)
+      .map((item) => ({ ...item, content: parse(item, db.place) }));
+    await loadStates(db, chunk, states);
+    for (const [offset, item] of chunk.entries())
+      await replay(item, start + offset, { deletions, states, parts });
   }
   return { first, last };
+}
+
+async function replay(
+  { content, row, text }: ParsedItem,
+  index: number,
+  known: {
+    deletions: ReadonlyMap<InstanceId, number>;
+    states: Map<InstanceId, StoredInstance | null>;
+    parts: Parameters<typeof recover>[0];
+  },
+): Promise<void> {
+  const { deletions, states, parts } = known;
+  const { book, clock } = parts;
+  if ('deleted' in content) {
+    book.addDeletion(content.deleted, row, clock.now());
+    states.set(content.deleted, null);
+    return;
+  }
+  const id = content.instance;
+  // what was deleted later needs no folding
+  if (index < (deletions.get(id) ?? -1)) return;
+  const current = states.get(id) ?? null;
+  if (content.revision <= (current?.instance.revision ?? 0)) return;
+  const stored = await foldEntry(current, content, parts);
+  states.set(id, stored);
+  const entry = { revision: content.revision, text };
+  book.add({ id, row, stored, entry, isNew: false, now: clock.now() });
 }
 
 async function readTail(db: Database, partition: string): Promise<JournalTail & { items: JournalItem[] }> {
@@ -108,16 +131,15 @@ async function readTail(db: Database, partition: string): Promise<JournalTail & 
       const row = Array.isArray(id.id) ? Number(id.id[1]) : Number.NaN;
       first ??= row - 1;
       last = row;
-      for (const text of splitEntries(entries))
-        items.push({ row, text, content: parse(text, row, db.place) });
+      for (const text of splitEntries(entries)) items.push({ row, text });
     }
     if (page.length < PAGE) return { items, first: first ?? last, last };
   }
 }
 
-function parse(text: string, row: number, place: string): JournalItem['content'] {
+function parse({ text, row }: JournalItem, place: string): ParsedItem['content'] {
   try {
-    return decodeEntry(text) as JournalItem['content'];
+    return decodeEntry(text) as ParsedItem['content'];
   } catch (cause) {
     throw unreadable(`journal row ${row} of the store ${place} can't be read`, cause);
   }
@@ -125,11 +147,13 @@ function parse(text: string, row: number, place: string): JournalItem['content']
 
 async function loadStates(
   db: Database,
-  items: readonly JournalItem[],
+  items: readonly ParsedItem[],
   states: Map<InstanceId, StoredInstance | null>,
 ): Promise<void> {
   const ids = new Set<InstanceId>();
-  for (const { content } of items) if ('instance' in content) ids.add(content.instance);
+  for (const { content } of items) {
+    if ('instance' in content && !states.has(content.instance)) ids.add(content.instance);
+  }
   const all = [...ids];
   for (let start = 0; start < all.length; start += PAGE) {
     const [rows] = await db.run('SELECT VALUE { head: head, state: state } FROM (SELECT * FROM $ids)', {

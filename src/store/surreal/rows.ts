@@ -136,3 +136,8 @@ export function summaryOfRow(row: SummaryRow): InstanceSummary {
 export function deletionText(id: InstanceId): string {
   return JSON.stringify({ deleted: id });
 }
+
+/** Whether a journal text is one of those; told without parsing it. */
+export function isDeletion(text: string): boolean {
+  return text.startsWith('{"deleted":');
+}
