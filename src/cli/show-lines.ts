@@ -32,7 +32,8 @@ export function showLines(shown: Shown, colors: Palette): string[] {
     ...section('taken back', compensationLines(instance, shown.now), colors),
     ...section('dead letters', letterLines(instance), colors),
     ...section('artifacts', shown.artifacts.map(artifactLine), colors),
-    ...section('next', nextSteps(instance), colors),
+    // the last step is to look at what is shown here
+    ...section('next', nextSteps(instance).slice(0, -1), colors),
   ];
 }
 

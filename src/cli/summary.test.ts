@@ -134,6 +134,11 @@ describe('an instance in full', () => {
     expect(shown(HALTED.blocked).find((line) => line.startsWith('! deploy'))).toMatch(/^! deploy +blocked/);
   });
 
+  it('does not advise to look at what is being looked at', () => {
+    expect(shown(HALTED.failed).at(-1)).toBe('  vapora retry r1, to run it again from there');
+    expect(shown(instance({})).join('\n')).not.toContain('next');
+  });
+
   it('lists in columns what was taken back', () => {
     const names = ['a', 'build'];
     const stages = names.map((name) => stage(name, compensation('compensated')));

@@ -116,11 +116,15 @@ function checkLabels(labels: Readonly<Record<string, string>>): readonly (readon
 function unknownWorkflow(name: string, templates: ReadonlyMap<string, WorkflowTemplate>): VaporaError {
   const names = [...templates.keys()];
   const meant = nearest(name, names);
+  if (names.length === 0) {
+    const hint = 'the configuration has no workflows: add a `[[workflows]]`';
+    return new VaporaError('workflow_unknown', `there is no workflow \`${shown(name)}\``, { hint });
+  }
   const known = names
     .slice(0, 10)
     .map((known) => `\`${known}\``)
     .join(', ');
   return new VaporaError('workflow_unknown', `there is no workflow \`${shown(name)}\``, {
-    hint: meant !== undefined ? `did you mean \`${meant}\`?` : `the workflows are ${known || 'none'}`,
+    hint: meant !== undefined ? `did you mean \`${meant}\`?` : `the workflows are ${known}`,
   });
 }
