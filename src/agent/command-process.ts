@@ -1,7 +1,7 @@
 /** The processes of one attempt: started as a group of their own, ended without exception. */
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import type { Clock } from '../core/ports.js';
-import { endMarked, sendSignal } from './process-marks.js';
+import { endMarked, killAllNow, sendSignal } from './process-marks.js';
 
 /** After the command's own end, how long its descendants may still hold its pipes before they are ended. */
 const DRAIN_MS = 500;
@@ -26,6 +26,20 @@ export type ProcessEnd =
   | { readonly type: 'not_started'; readonly error: Error & { readonly code?: unknown } }
   | { readonly type: 'exited'; readonly code: number | null; readonly signal: string | null };
 
+const running = new Set<TaskProcess>();
+let isExitWatched = false;
+
+/** An engine that ends at once, as on a second interrupt, must not leave agents behind either. */
+function watchExit(): void {
+  if (isExitWatched) return;
+  isExitWatched = true;
+  process.on('exit', () => {
+    if (running.size === 0) return;
+    for (const task of running) task.kill();
+    killAllNow();
+  });
+}
+
 export class TaskProcess {
   /** Resolves once no process of the attempt is left and its pipes are closed. Never rejects. */
   readonly ended: Promise<ProcessEnd>;
@@ -35,7 +49,9 @@ export class TaskProcess {
 
   constructor(order: ProcessOrder, clock: Clock) {
     this.#clock = clock;
-    this.ended = this.#run(order);
+    watchExit();
+    running.add(this);
+    this.ended = this.#run(order).finally(() => running.delete(this));
   }
 
   /** SIGTERM to the group, and SIGKILL after `graceMs`. */
