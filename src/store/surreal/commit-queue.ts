@@ -217,12 +217,18 @@ export class CommitQueue {
     const ids = this.#unknown(batch).map(({ change }) => instanceId(change.id));
     const entries = joinEntries(batch.map(({ change }) => change.text));
     const rows = [{ id: [this.#session.partition, n], fence: this.#session.fence, entries }];
-    const check = ids.length > 0 ? CHECK_NEW : '';
-    await this.#db.run(`BEGIN; ${CHECK_FENCE} ${check} ${APPEND} COMMIT`, {
-      ...sessionValues(this.#session),
-      rows,
-      ids,
-    });
+    const checks = `${this.#checkFence()} ${ids.length > 0 ? CHECK_NEW : ''}`.trim();
+    // one statement is a transaction by itself, and costs the engine a third less than one in BEGIN and COMMIT
+    const statements = checks === '' ? APPEND : `BEGIN; ${checks} ${APPEND} COMMIT`;
+    await this.#db.run(statements, { ...sessionValues(this.#session), rows, ids });
+  }
+
+  /** The statement that checks the fence; none is needed where whoever could raise it is in this process. */
+  #checkFence(): string {
+    if (!this.#db.isEmbedded) return CHECK_FENCE;
+    const { partition, fence } = this.#session;
+    if (this.#db.fences.get(partition) !== fence) throw new Error(FENCED);
+    return '';
   }
 
   /** New ids of which only the database can say whether they are taken. */

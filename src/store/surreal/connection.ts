@@ -23,6 +23,8 @@ export interface Database {
   readonly place: string;
   /** In this process: an answer can't be lost on its way, so an error is the engine's own. */
   readonly isEmbedded: boolean;
+  /** The newest fence of each partition that this connection has handed out: the whole truth where the engine is embedded. */
+  readonly fences: Map<string, number>;
   /** Runs statements and answers their results; throws the error of the statement that failed, if any. Values are always bound. */
   run(statements: string, values?: Record<string, unknown>): Promise<readonly unknown[]>;
   /** Hands the connection back. A file engine keeps its directory until the process ends, see {@link openDatabase}. */
@@ -281,6 +283,7 @@ function databaseOf(
   return {
     place,
     isEmbedded,
+    fences: new Map(),
     async run(statements, values = {}) {
       const responses = await surreal.query(statements, values).responses();
       const errors = responses.flatMap((response) => (response.success ? [] : [response.error]));

@@ -35,7 +35,10 @@ export async function takeOver(db: Database, clock: Clock, partition: string): P
         { owner },
       );
       const fence = results.find((result) => typeof result === 'number');
-      if (typeof fence === 'number') return { partition, fence };
+      if (typeof fence === 'number') {
+        db.fences.set(partition, fence);
+        return { partition, fence };
+      }
       throw new Error('the fence could not be raised');
     } catch (error) {
       if (!isConflict(error) || tries === MAX_TRIES) throw storeFailure(error, db.place);
