@@ -40,6 +40,19 @@ for (const workflow of ['seq3', 'par4', 'saga']) {
     scenarios.push({ ...measured, floorPerSecond, ratio: measured.perSecond / floorPerSecond });
   }
 }
+const commits = 500;
+const raw = run(
+  'floor.mjs',
+  JSON.stringify({
+    journalRows: commits,
+    journalBytes: commits * 1100,
+    projectedRows: 0,
+    projectedBytes: 0,
+    projections: 0,
+  }),
+);
+const commitMs = raw.ms / commits;
+const alone = scenarios.find((row) => row.workflow === 'seq3' && row.inFlight === 1);
 process.stderr.write('recovery …\n');
 const recovery = run('recovery.mjs', 'active', options.instances);
 process.stderr.write('waiting …\n');
@@ -78,11 +91,19 @@ for (const row of scenarios) {
 }
 process.stdout.write(`${machine()}\n${table}\n`);
 process.stdout.write(
-  `recovery: ${recovery.count} active instances dispatched again ${recovery.ms.toFixed(0)} ms after opening began ` +
+  `one seq3 alone: p50 ${alone.p50.toFixed(2)} ms, the time of ${(alone.p50 / commitMs).toFixed(1)} single-row commits (${commitMs.toFixed(2)} ms each)\n` +
+    `recovery: ${recovery.count} active instances dispatched again ${recovery.ms.toFixed(0)} ms after opening began ` +
     `(first after ${recovery.firstMs.toFixed(0)} ms, store open after ${recovery.openedMs.toFixed(0)} ms)\n` +
     `waiting: ${waiting.count} instances that wait for an approval, recovered in ${waiting.ms.toFixed(0)} ms, process at ${waiting.memoryMb.toFixed(0)} MB (peak ${waiting.peakMemoryMb.toFixed(0)} MB)\n`,
 );
 if (options.json) {
-  const figures = { machine: machine(), at: new Date().toISOString(), scenarios, recovery, waiting };
+  const figures = {
+    machine: machine(),
+    at: new Date().toISOString(),
+    scenarios,
+    commitMs,
+    recovery,
+    waiting,
+  };
   writeFileSync(options.json, `${JSON.stringify(figures, null, 2)}\n`);
 }
