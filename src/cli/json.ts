@@ -10,10 +10,27 @@ function timeOrNull(ms: number | null): string | null {
   return ms === null ? null : isoTime(ms);
 }
 
-/** An event as it is kept, its time readable. */
+/** An event as it is kept, its keys and times as in everything else that is printed. */
 export function eventJson(event: EventRecord): Record<string, unknown> {
   const { seq, type, at, workflow_id, ...rest } = event;
-  return { seq, type, at: isoTime(at), workflow_id, ...rest };
+  return { seq, type, at: isoTime(at), workflow_id, ...printed(rest) };
+}
+
+/** JSON of agents and labels of people: theirs to the letter. */
+const FOREIGN = new Set(['output', 'value', 'labels']);
+
+function printed(fields: object): Record<string, unknown> {
+  const entries = Object.entries(fields).map(([key, value]: [string, unknown]) => {
+    const name = key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+    if (key.endsWith('At') && typeof value === 'number') return [name, isoTime(value)] as const;
+    return [name, FOREIGN.has(key) ? value : printedValue(value)] as const;
+  });
+  return Object.fromEntries(entries);
+}
+
+function printedValue(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(printedValue);
+  return typeof value === 'object' && value !== null ? printed(value) : value;
 }
 
 export function artifactJson(artifact: InstanceArtifact): Record<string, unknown> {
