@@ -131,10 +131,10 @@ export class InstanceActor {
     for (const { at, attempt } of this.#inFlight()) {
       this.send({ type: 'lost', ...at, attempt, reason: 'the engine was restarted' });
     }
-    const served = new Set(this.#shell.swarm.status().flatMap((agent) => agent.roles));
-    for (const { block } of instance.stages) {
-      if (block?.role !== undefined && served.has(block.role))
-        this.send({ type: 'served', role: block.role });
+    const missed = instance.stages.flatMap(({ block }) => block?.role ?? []);
+    if (missed.length > 0) {
+      const served = new Set(this.#shell.swarm.status().flatMap((agent) => agent.roles));
+      for (const role of missed) if (served.has(role)) this.send({ type: 'served', role });
     }
     this.send({ type: 'tick' });
   }
