@@ -4,9 +4,13 @@ import type { WorkflowInstance } from '../core/instance.js';
 import type { Digest, InstanceId } from '../core/names.js';
 import type { StoredInstance } from '../core/ports.js';
 import type { WorkflowTemplate } from '../core/template.js';
+import { nextTurn } from './clock.js';
 import { InstanceActor } from './instance-actor.js';
 import type { Shell } from './shell.js';
 import { unknownInstance } from './unknown-instance.js';
+
+/** Woken in one go; a few milliseconds' work. */
+const WAKE_BURST = 500;
 
 export class Roster implements Iterable<InstanceActor> {
   readonly #shell: Shell;
@@ -85,6 +89,8 @@ export class Roster implements Iterable<InstanceActor> {
           // what was awake since the store was read may have moved on from what was read
           await this.wake(id, left.has(id) ? undefined : stored);
           count += 1;
+          // what has been woken gets on with it while the rest is being woken
+          if (count % WAKE_BURST === 0) await nextTurn();
         }
       }
     } finally {

@@ -82,12 +82,20 @@ export async function recover(parts: {
     if (content !== null && 'deleted' in content) deletions.set(content.deleted, index);
   });
   const states = new Map<InstanceId, StoredInstance | null>();
-  // chunk by chunk: what is parsed takes several times the memory of its text
-  for (let start = 0; start < items.length; start += CHUNK) {
+  // chunk by chunk: what is parsed takes several times the memory of its text. While one is folded the rows for the next are read
+  const read = async (start: number): Promise<ParsedItem[]> => {
     const chunk = items
       .slice(start, start + CHUNK)
       .map((item) => ({ ...item, content: parse(item, db.place) }));
     await loadStates(db, chunk, states);
+    return chunk;
+  };
+  let next = read(0);
+  for (let start = 0; start < items.length; start += CHUNK) {
+    const chunk = await next;
+    next = read(start + CHUNK);
+    // it is awaited in the next round, and must not be taken for unhandled until then
+    next.catch(() => undefined);
     for (const [offset, item] of chunk.entries())
       await replay(item, start + offset, { deletions, states, parts });
   }
@@ -164,7 +172,8 @@ async function loadStates(
     });
     for (const row of rows as readonly StateRow[]) {
       const stored = storedOf(row, db.place);
-      states.set(stored.instance.id, stored);
+      // what was folded meanwhile is newer than its row
+      if (!states.has(stored.instance.id)) states.set(stored.instance.id, stored);
     }
   }
 }
