@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { makeDirectory } from './disk.mjs';
 import { INITIATOR, open, peakMemoryMb } from './workload.mjs';
 
-const [workflow, countText, phase, given] = process.argv.slice(2);
+const [workflow, countText, age, phase, given] = process.argv.slice(2);
 const count = Number(countText);
 
 if (phase === 'fill') {
@@ -18,13 +18,17 @@ if (phase === 'fill') {
     }
   };
   await Promise.all(Array.from({ length: 64 }, line));
+  // what has been there for more than a few seconds is written out; what has just been started is in the journal alone
+  if (age === 'settled') await engine.store.list({ limit: 1 });
   // as after a crash: nothing is closed
   process.kill(process.pid, 'SIGKILL');
 }
 
 const at = await makeDirectory();
 const self = fileURLToPath(import.meta.url);
-const { signal } = spawnSync(process.execPath, [self, workflow, countText, 'fill', at], { stdio: 'inherit' });
+const { signal } = spawnSync(process.execPath, [self, workflow, countText, age, 'fill', at], {
+  stdio: 'inherit',
+});
 if (signal !== 'SIGKILL') throw new Error('the filling process did not get to its end');
 
 const began = performance.now();

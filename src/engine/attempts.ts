@@ -8,7 +8,7 @@ import { inlineRef, loadBlob, saveBlob } from './blobs.js';
 import type { Shell } from './shell.js';
 
 /** A task that is done sooner is never recorded as running: a start is worth a commit only when it lasts. */
-const STARTED_AFTER_MS = 200;
+const STARTED_AFTER_MS = 2_000;
 
 interface Attempt {
   readonly at: TaskAddress;

@@ -128,10 +128,18 @@ export async function* loadLive(
 ): AsyncGenerator<readonly StoredInstance[]> {
   const [found] = await db.run(`SELECT VALUE id FROM ${INSTANCES} WHERE live = true`);
   const ids = found as readonly RecordId[];
-  for (let start = 0; start < ids.length; start += BATCH) {
-    const [rows] = await db.run('SELECT VALUE { head: head, state: state } FROM $ids', {
-      ids: ids.slice(start, start + BATCH),
-    });
+  const read = (start: number): Promise<readonly unknown[]> => {
+    const values = { ids: ids.slice(start, start + BATCH) };
+    const rows = db.run('SELECT VALUE { head: head, state: state } FROM $ids', values);
+    // awaited in the next round, and not to be taken for unhandled until then
+    rows.catch(() => undefined);
+    return rows;
+  };
+  // while one batch is being woken the engine reads the next
+  let next = ids.length > 0 ? read(0) : null;
+  for (let start = BATCH; next !== null; start += BATCH) {
+    const [rows] = await next;
+    next = start < ids.length ? read(start) : null;
     const batch: StoredInstance[] = [];
     for (const row of rows as readonly (StateRow | { state?: undefined })[]) {
       if (row.state === undefined || row.state === null) continue;
