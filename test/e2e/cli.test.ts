@@ -125,7 +125,7 @@ describe('decisions of people', () => {
   it('retry an ended instance in a successor, all of whose events are shown', () => {
     const retried = cli.run('retry', 'bad-1', '--json');
     expect(retried.exit).toBe(1);
-    expect(retried.json()[0]).toMatchObject({ seq: 1, type: 'workflow_created', retryOf: 'bad-1' });
+    expect(retried.json()[0]).toMatchObject({ seq: 1, type: 'workflow_created', retry_of: 'bad-1' });
   });
 
   it('are kept apart from the terminal: control characters come out escaped', () => {
