@@ -1,11 +1,13 @@
 /** One attempt of a command agent, from start to outcome. */
+
+import type { CommandAgentConfig } from '../config/agents.js';
 import type { ErrorCode } from '../core/errors.js';
 import type { StepResult } from '../core/instance.js';
 import type { OutputArtifact, TaskOrder, TaskOutcome } from '../core/ports.js';
 import type { AttemptVoice } from '../transport/runner.js';
 import { verdictOf } from './agent.js';
 import { readArtifactFile } from './command-artifacts.js';
-import type { CommandAgentConfig, CommandRunnerOptions } from './command-config.js';
+import type { CommandRunnerOptions } from './command-config.js';
 import { type ProcessEnd, TaskProcess } from './command-process.js';
 import { StdoutReader, type Word } from './command-protocol.js';
 import { LogTail } from './log-tail.js';

@@ -1,19 +1,6 @@
-/** What a command agent is made from. */
+/** What a command agent needs beside its configuration. */
 import type { Clock } from '../core/ports.js';
 import type { AttemptLimits } from './limits.js';
-
-/** What `[[agents]]` describes; paths are absolute. */
-export interface CommandAgentConfig {
-  readonly name: string;
-  readonly roles: readonly string[];
-  readonly maxConcurrent: number;
-  /** Program and arguments; at least the program. */
-  readonly command: readonly string[];
-  readonly cwd: string;
-  readonly env: Readonly<Record<string, string>>;
-  /** Of one attempt; null: only the stage's and the workflow's limits count. */
-  readonly timeoutMs: number | null;
-}
 
 export interface CommandRunnerOptions {
   readonly clock: Clock;

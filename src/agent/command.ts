@@ -1,11 +1,12 @@
 /** Agents that are commands: one process, in a group of its own, for each attempt. The protocol is in `docs/agents.md`. */
 import { stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
+import type { CommandAgentConfig } from '../config/agents.js';
 import type { AgentInfo, TaskOrder, TaskOutcome } from '../core/ports.js';
 import type { AbortSource, AttemptVoice, Runner } from '../transport/runner.js';
 import { verdictOf } from './agent.js';
 import { CommandAttempt } from './command-attempt.js';
-import type { CommandAgentConfig, CommandRunnerOptions } from './command-config.js';
+import type { CommandRunnerOptions } from './command-config.js';
 import { environmentOf, makeWorkdir, removeWorkdir, writeTask } from './command-task.js';
 import { DEFAULT_LIMITS } from './limits.js';
 import { describe, failedOutcome } from './outcome.js';
@@ -13,7 +14,8 @@ import { describe, failedOutcome } from './outcome.js';
 const DEFAULT_KILL_GRACE_MS = 5_000;
 const DEFAULT_MAX_STDOUT_BYTES = 16 * 1024 * 1024;
 
-export type { CommandAgentConfig, CommandRunnerOptions } from './command-config.js';
+export type { CommandAgentConfig } from '../config/agents.js';
+export type { CommandRunnerOptions } from './command-config.js';
 
 /** Makes a command executable by the in-process transport; `config` is taken to be valid. */
 export function createCommandRunner(config: CommandAgentConfig, options: CommandRunnerOptions): Runner {
