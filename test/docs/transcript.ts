@@ -44,7 +44,7 @@ class Reader {
   #onPrinted: () => void = () => {};
 
   constructor() {
-    this.directory = join(this.#home, 'work');
+    this.directory = join(this.#home, 'tour');
     const bin = join(this.#home, 'bin');
     for (const directory of [this.directory, bin]) mkdirSync(directory);
     symlinkSync(join(ROOT, 'bin', 'vapora'), join(bin, 'vapora'));
