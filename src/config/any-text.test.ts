@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { VaporaError } from '../core/errors.js';
 import { parseConfig } from './load.js';
+import { expectPlaces } from './places.suite.js';
 
 const parse = (text: string) => parseConfig(text, { file: 'workflows.toml' }, {});
 
@@ -43,7 +44,9 @@ describe('any text', () => {
         parse(text);
       } catch (error) {
         expect(error).toBeInstanceOf(VaporaError);
-        if (error instanceof VaporaError) expect(error.problems.length).toBeGreaterThan(0);
+        if (!(error instanceof VaporaError)) return;
+        expect(error.problems.length).toBeGreaterThan(0);
+        expectPlaces(text, error.problems);
       }
     };
     fc.assert(

@@ -119,6 +119,18 @@ describe('authorization', () => {
     ]);
   });
 
+  it('is not asked again for an instance that has ended', () => {
+    const run = play({
+      template: template(['a']),
+      denials: { a: 1 },
+      moves: [{ type: 'cancel', compensate: true }],
+    });
+    const { stages } = run.state;
+    expect(stages[0]?.block?.code).toBe('denied');
+    make(run, { type: 'resume' });
+    expect(run.state.stages).toEqual(stages);
+  });
+
   it('ignores answers to questions that are no longer open', () => {
     const run = new Scenario(template(['a', 'b']), { replies: { 'do-a': ['pause'] } }).run();
     const answer = { type: 'authorization', decision: ALLOW } as const;

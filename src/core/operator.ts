@@ -177,7 +177,9 @@ function renewDeadline(draft: Draft): void {
   draft.emit({ type: 'workflow_resumed', deadlineAt: isOver ? draft.now + timeoutMs : deadlineAt });
 }
 
+/** Of an instance that has ended nothing is looked at again, nor of one that is taken back: that looks at it all when it goes on. */
 function resumeBlocked(draft: Draft): void {
+  if (isTerminal(draft.state.status) || draft.state.rollback !== null) return;
   for (const stage of draft.state.stages) {
     if (stage.block?.code === 'denied' || stage.block?.code === 'role_unserved') {
       draft.emit({ type: 'stage_unblocked', stage: stage.name });

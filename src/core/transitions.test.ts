@@ -123,10 +123,12 @@ const ALL = Object.entries(MACHINES).flatMap(([machine, table]) =>
 const LEGAL = ALL.filter(({ machine, from, to }) => MACHINES[machine]?.[from]?.includes(to));
 const ILLEGAL = ALL.filter((pair) => !LEGAL.includes(pair));
 
-const base = new Scenario(template(['a']), { replies: { 'do-a': ['pause'] } }).run();
+/** One stage, whose attempt is in flight. */
+const pausedRun = () => new Scenario(template(['a']), { replies: { 'do-a': ['pause'] } }).run();
 
 function withStage(change: (stage: StageState) => StageState): WorkflowInstance {
-  return { ...base.state, stages: base.state.stages.map(change) };
+  const { state } = pausedRun();
+  return { ...state, stages: state.stages.map(change) };
 }
 
 function withTask(status: TaskState['status'], kind: 'execute' | 'compensate'): WorkflowInstance {
@@ -219,7 +221,7 @@ function plan(skip: string | null): WorkflowEvent {
 }
 
 function stateIn(machine: string, from: string): WorkflowInstance {
-  if (machine === 'instance') return { ...base.state, status: from as InstanceStatus, rollback };
+  if (machine === 'instance') return { ...pausedRun().state, status: from as InstanceStatus, rollback };
   if (machine === 'task') return withTask(from as TaskState['status'], 'execute');
   if (machine === 'stage') return withStage((item) => ({ ...item, status: from as StageState['status'] }));
   return withStage((item) => {
@@ -240,9 +242,10 @@ describe('the tables of transitions', () => {
     ({ machine, from, to }) => !(machine === 'compensation' && from === 'none' && to === 'none'),
   );
   it.each(refused)('refuse $machine: $from -> $to', ({ machine, from, to }) => {
-    const meta = { id: base.state.id, at: base.now };
+    const { template: of, state, now } = pausedRun();
+    const meta = { id: state.id, at: now };
     for (const event of TO[machine]?.[to] ?? []) {
-      expect(() => evolve(base.template, stateIn(machine, from), event, meta)).toThrow('assertion failed');
+      expect(() => evolve(of, stateIn(machine, from), event, meta)).toThrow('assertion failed');
     }
   });
 });

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { make } from './cases.suite.js';
 import { decideCreate } from './decide.js';
 import { isSameQuestion } from './effects.js';
@@ -6,7 +6,7 @@ import { assert, ERRORS, failure, VaporaError } from './errors.js';
 import { recordsOf } from './events.js';
 import { applyEntry, evolve } from './evolve.js';
 import { findStage, findTask, idempotencyKey, isTerminal } from './instance.js';
-import { asInstanceId, isDigest, isName, MAX_NAME_CHARACTERS } from './names.js';
+import { asInstanceId, type InstanceId, isDigest, isName, MAX_NAME_CHARACTERS } from './names.js';
 import { ALLOW, ANN, DENY, digestOf, graph, Scenario, stage, template } from './scenario.suite.js';
 import { ancestorsOf } from './template.js';
 
@@ -85,8 +85,12 @@ describe('a template', () => {
 });
 
 describe('an instance', () => {
-  const run = new Scenario(template(['a'])).run();
-  const meta = { id: run.state.id, at: run.now };
+  let run: Scenario;
+  let meta: { readonly id: InstanceId; readonly at: number };
+  beforeEach(() => {
+    run = new Scenario(template(['a'])).run();
+    meta = { id: run.state.id, at: run.now };
+  });
 
   it('tells the states that end it', () => {
     expect((['completed', 'failed', 'cancelled'] as const).every(isTerminal)).toBe(true);
