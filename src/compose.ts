@@ -6,6 +6,7 @@ import { createCommandRunner } from './agent/command.js';
 import { removeStaleWorkdirs } from './agent/command-task.js';
 import { type AttemptLimits, DEFAULT_LIMITS } from './agent/limits.js';
 import { endOrphans } from './agent/process-marks.js';
+import { endHolders, holdRunFile } from './agent/run-file.js';
 import { createSdkRunner } from './agent/sdk-runner.js';
 import { AllowAllAuthorizer } from './auth/allow-all.js';
 import { CedarAuthorizer } from './auth/cedar.js';
@@ -60,8 +61,9 @@ export async function openEngine(config: EngineConfig, options: EngineOptions = 
   try {
     const transport = openTransport(config, options.agents ?? [], clock);
     const store = await SurrealWorkflowStore.open(settings.store, { clock, onFailure });
+    let letGo = (): void => {};
     try {
-      if (config.agents.length > 0) await clearTraces(config, clock);
+      if (config.agents.length > 0) letGo = await clearTraces(config, clock);
     } catch (error) {
       await store.close();
       throw error;
@@ -85,6 +87,7 @@ export async function openEngine(config: EngineConfig, options: EngineOptions = 
       recover: () => orchestrator.recover(),
       close: async () => {
         await orchestrator.close();
+        letGo();
         if (authorizer instanceof CedarAuthorizer) authorizer.close();
       },
     };
@@ -110,10 +113,17 @@ async function openAuthorizer(
   return new AllowAllAuthorizer();
 }
 
-/** What the attempts of an engine that was killed have left: their processes first, then their directories. */
-async function clearTraces(config: EngineConfig, clock: Clock): Promise<void> {
+/**
+ * What the attempts of an engine that was killed have left: their processes first, then their directories. From then on the next
+ * engine can tell by a file that is kept open what this one was about to start; answers how to let go of it.
+ */
+async function clearTraces(config: EngineConfig, clock: Clock): Promise<() => void> {
+  const workRoot = workRootOf(config);
+  const runFile = join(workRoot, 'engine.run');
+  await endHolders(runFile, clock);
   await endOrphans(config.engine.store, clock);
-  await removeStaleWorkdirs(workRootOf(config));
+  await removeStaleWorkdirs(workRoot);
+  return holdRunFile(runFile);
 }
 
 /** Of its own for each store: the lock on the store then guards the directory too. */

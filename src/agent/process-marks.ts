@@ -32,7 +32,7 @@ export function markChain(mark: string, inherited: string | undefined): string {
 
 /** Kills every process that carries the mark and resolves with their number once they are gone. */
 export function endMarked(mark: string, clock: Clock): Promise<number> {
-  return endAll((found) => found === mark, clock);
+  return endAll(() => findMarked((found) => found === mark), clock);
 }
 
 /**
@@ -41,7 +41,8 @@ export function endMarked(mark: string, clock: Clock): Promise<number> {
  */
 export async function endOrphans(owner: string, clock: Clock): Promise<number> {
   const prefix = ownerPrefix(owner);
-  return endAll((mark) => mark.startsWith(prefix) && !mark.startsWith(prefix + ENGINE_RUN), clock);
+  const isOrphan = (mark: string) => mark.startsWith(prefix) && !mark.startsWith(prefix + ENGINE_RUN);
+  return endAll(() => findMarked(isOrphan), clock);
 }
 
 /** Kills, in one look and without waiting, every process of this engine's tasks: for a process that is about to end. */
@@ -62,12 +63,13 @@ function ownerPrefix(owner: string): string {
   return `${createHash('sha256').update(owner).digest('hex').slice(0, 32)}.`;
 }
 
-async function endAll(isMeant: (mark: string) => boolean, clock: Clock): Promise<number> {
+/** Kills what `find` answers, this process and those that started it excepted, until it answers nothing more. */
+export async function endAll(find: () => Promise<readonly number[]>, clock: Clock): Promise<number> {
   if (process.platform !== 'linux') return 0;
   const killed = new Set<number>();
   const spared = await selfAndAncestors();
   for (let round = 0; round < MAX_KILL_ROUNDS; round++) {
-    const found = (await findMarked(isMeant)).filter((pid) => !spared.has(pid));
+    const found = (await find()).filter((pid) => !spared.has(pid));
     if (found.length === 0) break;
     for (const pid of found) {
       killed.add(pid);

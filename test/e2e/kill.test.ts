@@ -176,9 +176,11 @@ function checkLedger(id: string): void {
   for (const line of lines)
     if (line.what === 'began') attemptsOf.set(line.key, [...(attemptsOf.get(line.key) ?? []), line.attempt]);
   for (const [key, attempts] of attemptsOf) {
-    // the same key for each attempt, and no attempt twice. Not more: a process that was about to become the agent when its engine
-    // was killed carries no mark yet, and may begin beside the attempt after it
+    // the same key for each attempt, and no attempt twice
     expect(attempts, `${key}: ${attempts.join()}`).toHaveLength(new Set(attempts).size);
+    // nor two at once: an attempt says nothing more once the next one has begun
+    const said = lines.filter((line) => line.key === key).map((line) => line.attempt);
+    expect(said, key).toEqual([...said].sort((a, b) => a - b));
   }
   for (const event of completed) {
     const key = `${id}/${event.stage}/${event.role}/${event.kind}`;
