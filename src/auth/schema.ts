@@ -58,6 +58,10 @@ action "read-workflow", "cancel-workflow", "rollback-workflow", "retry-workflow"
   "retry-dead-letter", "resolve-dead-letter"
   appliesTo { principal: [User], resource: [Instance], context: RequestContext };
 
+// What concerns the whole engine.
+action "read-policies"
+  appliesTo { principal: [User], resource: [Engine], context: RequestContext };
+
 action "register-agent"
   appliesTo { principal: [Agent], resource: [Engine], context: RequestContext };
 `;

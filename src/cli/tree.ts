@@ -11,6 +11,7 @@ import type { PolicyTestOptions } from './commands/policy.js';
 import type { ResumeOptions } from './commands/resume.js';
 import type { RollbackOptions } from './commands/rollback.js';
 import type { RunOptions } from './commands/run.js';
+import type { ServeOptions } from './commands/serve.js';
 import type { CommonOptions, Host, PersonOptions, Shell } from './shell.js';
 
 /** Runs what a command does and keeps its exit code. */
@@ -46,6 +47,7 @@ export function buildTree(
       outputError: () => {},
     });
   addSetUp(program, execute);
+  addServe(program, execute);
   addRun(program, execute);
   addGoOn(program, execute);
   addDecisions(program, execute);
@@ -106,6 +108,20 @@ function addSetUp(program: Command, execute: Execute): void {
   ]).action((_: object, command: Command) =>
     execute(command.optsWithGlobals(), async (shell) => (await import('./commands/check.js')).check(shell)),
   );
+}
+
+function addServe(program: Command, execute: Execute): void {
+  leaf(program, 'serve', 'serve the engine over HTTP until it is told to stop', [
+    'serve',
+    'serve --port 9000 --json',
+  ])
+    .option('--host <address>', 'where to listen (default: 127.0.0.1)')
+    .option('--port <port>', 'where to listen, 0 for any that is free (default: 8420)')
+    .action((options: ServeOptions, command: Command) =>
+      execute(command.optsWithGlobals(), async (shell) =>
+        (await import('./commands/serve.js')).serve(shell, options),
+      ),
+    );
 }
 
 function addRun(program: Command, execute: Execute): void {

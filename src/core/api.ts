@@ -100,13 +100,13 @@ export interface WorkflowApi {
   resolveDeadLetter(letter: string, by: Principal, reason: string): Promise<WorkflowInstance>;
   /** Artifacts of the instance in the order in which they were made. */
   artifacts(id: string): Promise<readonly InstanceArtifact[]>;
-  /** Content of an artifact, input or log. Throws `artifact_unknown`. */
-  content(ref: BlobRef): Promise<Uint8Array>;
+  /** Content of an artifact, input or log of the instance. Throws `artifact_unknown`. */
+  content(id: string, ref: Pick<BlobRef, 'digest'>): Promise<Uint8Array>;
   verifyAudit(id: string): Promise<AuditReport>;
   /** The history as stored, hashes included: what `audit export` writes. Throws `instance_unknown`. */
   entries(id: string): AsyncIterable<Entry>;
-  /** Calls after each commit of any instance, in the order of commits for one instance. Returns its unsubscribe. */
-  subscribe(listener: (notice: Notice) => void): () => void;
+  /** Calls after each commit of any instance, or of one, in the order of commits for one instance. Returns its unsubscribe. */
+  subscribe(listener: (notice: Notice) => void, id?: string): () => void;
   /** Resolves once the instance has come to rest: ended, waiting for a person, or blocked, with nothing under way. */
   untilRest(id: string): Promise<WorkflowInstance>;
 }

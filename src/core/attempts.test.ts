@@ -4,7 +4,7 @@ import { make } from './cases.suite.js';
 import { MAX_INTERRUPTIONS } from './decide.js';
 import { failure } from './errors.js';
 import type { WorkflowInput } from './inputs.js';
-import { findTask } from './instance.js';
+import { blobsOf, findTask } from './instance.js';
 import { ASSIGNMENT, Scenario, stage, template } from './scenario.suite.js';
 import type { RetryPolicy } from './template.js';
 
@@ -189,4 +189,22 @@ describe('the delay before a retry', () => {
       expect(backoffMs({ ...policy, ...more }, failures, () => random)).toBe(ms);
     },
   );
+});
+
+describe('content', () => {
+  it('that an instance refers to is its input, its artifacts and its logs', () => {
+    const run = new Scenario(template(['a'])).run();
+    const { digest } = run.state.input;
+    const artifacts = run.state.stages.flatMap(({ tasks }) => tasks.flatMap((task) => task.artifacts));
+    expect(artifacts).not.toEqual([]);
+    expect(blobsOf(run.state).map((blob) => blob.digest)).toEqual([
+      digest,
+      ...artifacts.map((artifact) => artifact.digest),
+    ]);
+    const log = { digest, size: 2 };
+    const [first, ...others] = run.state.stages;
+    const logged = first && { ...first, tasks: first.tasks.map((task) => ({ ...task, log })) };
+    const stages = logged === undefined ? [] : [logged, ...others];
+    expect(blobsOf({ ...run.state, stages })).toContain(log);
+  });
 });

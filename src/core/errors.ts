@@ -29,6 +29,12 @@ export const ERRORS = {
   limit_exceeded: { retry: false, exit: 2 },
   // authorization: exit 3
   unauthorized: { retry: false, exit: 3 },
+  unauthenticated: { retry: false, exit: 3 },
+  // the server, and the way to it
+  server_unreachable: { retry: true, exit: 5 },
+  server_failed: { retry: false, exit: 5 },
+  resource_unknown: { retry: false, exit: 2 },
+  rate_limited: { retry: true, exit: 5 },
   // what makes a task, a stage or an instance fail: exit 1
   task_failed: { retry: false, exit: 1 },
   agent_failed: { retry: true, exit: 1 },

@@ -273,6 +273,17 @@ export function deadLettersOf(instance: WorkflowInstance): readonly StageState[]
   return instance.stages.filter((stage) => stage.compensation.status === 'dead_lettered');
 }
 
+/** All content that the instance refers to: its input, artifacts and logs. */
+export function blobsOf(instance: WorkflowInstance): readonly BlobRef[] {
+  const tasks = instance.stages.flatMap((stage) => [...stage.tasks, ...stage.compensation.tasks]);
+  return [
+    instance.input,
+    ...tasks.flatMap(({ artifacts, log }): readonly BlobRef[] =>
+      log === null ? artifacts : [...artifacts, log],
+    ),
+  ];
+}
+
 /**
  * Stable across attempts, engines and restarts: `<instance>/<stage>/<role>/<kind>`; from a stage's second run on, `/<run>` follows,
  * because running a stage anew after it was taken back is another effect. An operator's retry of a stage that was not taken back

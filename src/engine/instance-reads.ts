@@ -1,9 +1,11 @@
 /** The half of the engine that only looks: nothing in here wakes an instance or changes it. */
 import { canonicalJson } from '../config/canonical.js';
+import { shown } from '../config/text.js';
 import type { AuditReport, DeadLetter, InstanceArtifact } from '../core/api.js';
+import { VaporaError } from '../core/errors.js';
 import { type Entry, type EventRecord, recordsOf } from '../core/events.js';
 import { applyEntry } from '../core/evolve.js';
-import { type BlobRef, deadLettersOf, type WorkflowInstance } from '../core/instance.js';
+import { type BlobRef, blobsOf, deadLettersOf, type WorkflowInstance } from '../core/instance.js';
 import { asInstanceId, type InstanceId } from '../core/names.js';
 import type {
   InstancePage,
@@ -79,8 +81,12 @@ export abstract class InstanceReads {
     return artifactsOf((await this.stored(id)).instance, () => true);
   }
 
-  content(ref: BlobRef): Promise<Uint8Array> {
-    return loadBlob(this.#store, ref);
+  async content(id: string, ref: Pick<BlobRef, 'digest'>): Promise<Uint8Array> {
+    const { instance } = await this.stored(id);
+    const known = blobsOf(instance).find(({ digest }) => digest === ref.digest);
+    if (known !== undefined) return loadBlob(this.#store, known);
+    const digest = shown(ref.digest.slice(0, 12));
+    throw new VaporaError('artifact_unknown', `instance \`${shown(id)}\` refers to no content \`${digest}\``);
   }
 
   async verifyAudit(id: string): Promise<AuditReport> {

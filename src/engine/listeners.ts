@@ -6,22 +6,24 @@ type Listener = (notice: Notice) => void;
 
 export class Listeners {
   readonly #log: Logger;
-  readonly #listeners = new Set<{ readonly tell: Listener }>();
+  readonly #listeners = new Set<{ readonly tell: Listener; readonly id: string | null }>();
 
   constructor(log: Logger) {
     this.#log = log;
   }
 
-  /** A listener may be given twice, and each subscription ends on its own. */
-  add(tell: Listener): () => void {
-    const entry = { tell };
+  /** Hears of the instance `id`, or of all. A listener may be given twice, and each subscription ends on its own. */
+  add(tell: Listener, id: string | null = null): () => void {
+    const entry = { tell, id };
     this.#listeners.add(entry);
     return () => this.#listeners.delete(entry);
   }
 
   /** What is told is on disk already: a listener that throws changes nothing about it, and keeps nobody else from hearing it. */
   tell(notice: Notice): void {
+    const about = notice.kind === 'event' ? notice.event.workflow_id : notice.workflow_id;
     for (const listener of this.#listeners) {
+      if (listener.id !== null && listener.id !== about) continue;
       try {
         listener.tell(notice);
       } catch (error) {

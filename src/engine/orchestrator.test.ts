@@ -104,7 +104,7 @@ describe('a commit', () => {
     const rig = new Rig({ workflows: [seq3], agents: [hand] });
     const instance = await rig.run('seq3', 'x');
     const [artifact] = await rig.api.artifacts('x');
-    expect(artifact && (await rig.api.content(artifact)).byteLength).toBe(10_000);
+    expect(artifact && (await rig.api.content('x', artifact)).byteLength).toBe(10_000);
     expect(instance.revision).toBe(4);
     await rig.expectQuiet();
 

@@ -202,8 +202,8 @@ export class WorkflowOrchestrator extends InstanceReads implements WorkflowApi {
     return this.#wish(id, { type: 'resolve_letter', by, stage, reason });
   }
 
-  subscribe(listener: (notice: Notice) => void): () => void {
-    return this.#listeners.add(listener);
+  subscribe(listener: (notice: Notice) => void, id?: string): () => void {
+    return this.#listeners.add(listener, id);
   }
 
   async untilRest(id: string): Promise<WorkflowInstance> {

@@ -2,7 +2,7 @@
 import type { WishInput } from '../core/inputs.js';
 import { WISH_ACTIONS } from '../core/inputs.js';
 import { findStage, type Principal, type StageAction, type WorkflowInstance } from '../core/instance.js';
-import type { AuthorizationContext, AuthorizationRequest } from '../core/ports.js';
+import type { AuthorizationContext, AuthorizationRequest, InstanceSummary } from '../core/ports.js';
 import type { WorkflowTemplate } from '../core/template.js';
 
 /** The principal of everything that the engine does by itself. */
@@ -57,6 +57,52 @@ export function startRequest(
     context,
   };
 }
+
+/** Of whoever looks at an instance. A list has summaries only, so nothing is asked here that a summary doesn't know. */
+export function readRequest(
+  by: Principal,
+  instance: WorkflowInstance | InstanceSummary,
+): AuthorizationRequest {
+  const isSummary = 'template' in instance;
+  const workflow = isSummary ? instance.template : instance.templateName;
+  const initiator = isSummary ? instance.initiator : instance.initiator.user;
+  const labels: Readonly<Record<string, string>> = isSummary
+    ? instance.labels
+    : Object.fromEntries(instance.labels);
+  return {
+    principal: userOf(by),
+    action: 'read-workflow',
+    resource: { type: 'Instance', id: instance.id, workflow },
+    context: {
+      ...NO_CONTEXT,
+      initiator: { user: initiator, groups: [] },
+      instance: instance.id,
+      attempt: 1,
+      labels,
+    },
+  };
+}
+
+/** Of what concerns the whole engine. */
+export function engineRequest(by: Principal, action: string): AuthorizationRequest {
+  return {
+    principal: userOf(by),
+    action,
+    resource: { type: 'Engine', id: ENGINE_ID },
+    context: { ...NO_CONTEXT, initiator: by },
+  };
+}
+
+export const ENGINE_ID = 'vapora';
+
+const NO_CONTEXT = {
+  instance: '',
+  attempt: 0,
+  labels: {},
+  agents: [],
+  approvals: [],
+  irreversible: false,
+} as const;
 
 function userOf(by: Principal): AuthorizationRequest['principal'] {
   return { type: 'User', id: by.user, groups: by.groups };

@@ -15,6 +15,7 @@ export const LAYERS: readonly string[] = [
   'agent',
   'http',
   'compose.ts',
+  'serve',
   'cli',
   'testing',
   'index.ts',

@@ -33,7 +33,7 @@ export async function artifacts(
       return 0;
     }
     const found = pick(all, name, id);
-    const content = await api.content(found);
+    const content = await api.content(id, found);
     if (output === undefined) showContent(shell, found, content);
     else {
       const file = await writeAtomically(resolve(shell.host.cwd, output), content, shell.clock.newId());

@@ -1,0 +1,61 @@
+/** What routes work with. */
+import type {
+  FastifyBaseLogger,
+  FastifyInstance,
+  FastifyReply,
+  FastifyRequest,
+  RawReplyDefaultExpression,
+  RawRequestDefaultExpression,
+  RawServerDefault,
+} from 'fastify';
+import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import type { AllowAllAuthorizer } from '../auth/allow-all.js';
+import type { CedarAuthorizer } from '../auth/cedar.js';
+import type { WorkflowApi } from '../core/api.js';
+import type { Clock } from '../core/ports.js';
+import type { WorkflowTemplate } from '../core/template.js';
+import type { Access, Endpoint, Valid } from './contract/endpoint.js';
+import type { HealthReport, ReadyReport } from './contract/health.js';
+import type { Guard } from './guard.js';
+import type { Identifier, Identity } from './identity.js';
+
+export type App = FastifyInstance<
+  RawServerDefault,
+  RawRequestDefaultExpression,
+  RawReplyDefaultExpression,
+  FastifyBaseLogger,
+  ZodTypeProvider
+>;
+
+/** What the server has to work with; made by whoever puts it together. */
+export interface ServerContext {
+  readonly api: WorkflowApi;
+  readonly clock: Clock;
+  readonly identifier: Identifier;
+  readonly guard: Guard;
+  readonly authorizer: CedarAuthorizer | AllowAllAuthorizer;
+  /** Those that new instances are started with. */
+  templates(): ReadonlyMap<string, WorkflowTemplate>;
+  health(): HealthReport;
+  ready(): ReadyReport;
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Null where anybody may call. */
+    identity: Identity | null;
+  }
+  interface FastifyContextConfig {
+    readonly access?: Access;
+  }
+}
+
+/** A valid call, and who makes it. */
+export interface Call<E extends Endpoint> {
+  readonly params: Valid<E['params']>;
+  readonly query: Valid<E['query']>;
+  readonly body: Valid<E['body']>;
+  readonly identity: Identity;
+  readonly request: FastifyRequest;
+  readonly reply: FastifyReply;
+}

@@ -1,0 +1,25 @@
+/** What happened: histories, and what happens as it happens. */
+import { z } from 'zod';
+import { API_PREFIX, endpoint } from './endpoint.js';
+import { InstanceParams, Time } from './shapes.js';
+
+const tag = 'events';
+
+/** Fields beside these depend on the type; they are described in the documentation. */
+export const Event = z
+  .looseObject({ seq: z.int(), at: Time, workflow_id: z.string(), type: z.string() })
+  .meta({ id: 'Event' });
+
+export const listEvents = endpoint({
+  method: 'GET',
+  path: `${API_PREFIX}/instances/:id/events`,
+  id: 'listEvents',
+  tag,
+  summary: 'what happened to an instance, event by event',
+  params: InstanceParams,
+  query: z.object({
+    after: z.coerce.number().int().min(0).default(0).meta({ description: '`seq` of the last event known' }),
+    limit: z.coerce.number().int().min(1).max(1_000).default(200),
+  }),
+  answer: z.object({ events: z.array(Event), next: z.int().nullable() }),
+});

@@ -1,0 +1,25 @@
+/** All routes, one file a resource. */
+import type { App, ServerContext } from './context.js';
+import { artifactRoutes } from './routes/artifacts.js';
+import { auditRoutes } from './routes/audit.js';
+import { eventRoutes } from './routes/events.js';
+import { healthRoutes } from './routes/health.js';
+import { instanceRoutes } from './routes/instances.js';
+import { letterRoutes } from './routes/letters.js';
+import { openApiRoutes } from './routes/openapi.js';
+import { policyRoutes } from './routes/policies.js';
+import { stageRoutes } from './routes/stages.js';
+import { templateRoutes } from './routes/templates.js';
+
+export const ROUTES: readonly ((app: App, context: ServerContext) => void)[] = [
+  templateRoutes,
+  instanceRoutes,
+  stageRoutes,
+  eventRoutes,
+  artifactRoutes,
+  letterRoutes,
+  auditRoutes,
+  policyRoutes,
+  healthRoutes,
+  openApiRoutes,
+];

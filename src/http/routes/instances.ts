@@ -1,0 +1,154 @@
+import { createHash } from 'node:crypto';
+import type { z } from 'zod';
+import { VaporaError } from '../../core/errors.js';
+import type { WorkflowInstance } from '../../core/instance.js';
+import type { InstancePage, InstanceQuery, InstanceSummary } from '../../core/ports.js';
+import type { App, ServerContext } from '../context.js';
+import {
+  cancelInstance,
+  getInstance,
+  type Instance,
+  listInstances,
+  previewRollback,
+  restOfInstance,
+  resumeInstance,
+  retryInstance,
+  rollbackInstance,
+  type Summary,
+  startInstance,
+} from '../contract/instances.js';
+import { instanceToWire, summaryToWire } from '../contract/wire.js';
+import type { Identity } from '../identity.js';
+import { addRoute } from '../routing.js';
+
+export function instanceRoutes(app: App, context: ServerContext): void {
+  const { api } = context;
+  addRoute(app, listInstances, async ({ query, identity }) => {
+    const { state, workflow, label, dead_letters, limit, cursor } = query;
+    const labels = label === undefined ? [] : [label].flat();
+    const page = await readablePage(context, identity, {
+      limit,
+      ...(state === undefined ? {} : { status: state }),
+      ...(workflow === undefined ? {} : { template: workflow }),
+      ...(labels.length === 0 ? {} : { labels }),
+      ...(dead_letters === true ? { withDeadLetters: true } : {}),
+      ...(cursor === undefined ? {} : { cursor }),
+    });
+    return { instances: page.items.map(summaryAnswer), next: page.next };
+  });
+  addRoute(app, startInstance, async ({ body, identity, request, reply }) => {
+    const { workflow, input, labels } = body;
+    const id = body.id ?? idOfKey(request.headers['idempotency-key'], identity);
+    const { principal: initiator } = identity;
+    const started = await api.start({
+      workflow,
+      initiator,
+      input,
+      ...(labels === undefined ? {} : { labels }),
+      ...(id === undefined ? {} : { id }),
+    });
+    reply.header('location', `/api/v1/instances/${encodeURIComponent(started.id)}`);
+    return { workflow_id: started.id, is_new: started.isNew };
+  });
+  addRoute(app, getInstance, async ({ params, identity }) =>
+    instanceAnswer(await readInstance(context, identity, params.id)),
+  );
+  addRoute(app, previewRollback, async ({ params, query, identity }) => {
+    await readInstance(context, identity, params.id);
+    const { target, entries } = await api.previewRollback(params.id, query.to);
+    return { target, entries: entries.map(({ agents, ...entry }) => ({ ...entry, agents: [...agents] })) };
+  });
+  addRestRoute(app, context);
+  addWishRoutes(app, context);
+}
+
+function addWishRoutes(app: App, { api }: ServerContext): void {
+  addRoute(app, cancelInstance, async ({ params, body, identity }) =>
+    instanceAnswer(await api.cancel(params.id, identity.principal, { compensate: body.compensate })),
+  );
+  addRoute(app, retryInstance, async ({ params, identity }) =>
+    instanceAnswer(await api.retry(params.id, identity.principal)),
+  );
+  addRoute(app, resumeInstance, async ({ params, identity }) =>
+    instanceAnswer(await api.resume(params.id, identity.principal)),
+  );
+  addRoute(app, rollbackInstance, async ({ params, body, identity }) =>
+    instanceAnswer(await api.rollback(params.id, identity.principal, body.to)),
+  );
+}
+
+function addRestRoute(app: App, context: ServerContext): void {
+  addRoute(app, restOfInstance, async ({ params, query, identity }) => {
+    await readInstance(context, identity, params.id);
+    let cancel: () => void = () => {};
+    const late = new Promise<null>((resolve) => {
+      cancel = context.clock.after(query.wait * 1_000, () => resolve(null));
+    });
+    const resting = context.api.untilRest(params.id);
+    // it may still be rejected when nobody waits for it any more
+    resting.catch(() => undefined);
+    const rest = await Promise.race([resting, late]).finally(cancel);
+    const instance = rest ?? (await context.api.get(params.id));
+    return { is_resting: rest !== null, instance: instanceAnswer(instance) };
+  });
+}
+
+export function instanceAnswer(instance: WorkflowInstance): z.output<typeof Instance> {
+  return instanceToWire(instance) as z.output<typeof Instance>;
+}
+
+export function summaryAnswer(summary: InstanceSummary): z.output<typeof Summary> {
+  return summaryToWire(summary) as z.output<typeof Summary>;
+}
+
+/** Throws `instance_unknown`, `unauthorized`. */
+export async function readInstance(
+  { api, guard }: ServerContext,
+  identity: Identity,
+  id: string,
+): Promise<WorkflowInstance> {
+  const instance = await api.get(id);
+  guard.checkRead(identity, instance);
+  return instance;
+}
+
+/** Pages of the store that are looked through for one answer: a list of what one may not read ends some time too. */
+const MAX_PAGES = 10;
+
+export async function readablePage(
+  { api, guard }: ServerContext,
+  identity: Identity,
+  query: InstanceQuery,
+): Promise<InstancePage> {
+  const items: InstanceSummary[] = [];
+  let cursor = query.cursor;
+  for (let pages = 0; ; pages += 1) {
+    const page = await api.list({
+      ...query,
+      limit: query.limit - items.length,
+      ...(cursor === undefined ? {} : { cursor }),
+    });
+    items.push(...page.items.filter((item) => guard.mayRead(identity, item)));
+    if (page.next === null || items.length === query.limit || pages === MAX_PAGES) {
+      return { items, next: page.next };
+    }
+    cursor = page.next;
+  }
+}
+
+const MAX_KEY_CHARACTERS = 255;
+
+/** The same key of the same caller is the same instance, so the start happens once. Throws `input_invalid`. */
+function idOfKey(key: string | string[] | undefined, { principal }: Identity): string | undefined {
+  if (key === undefined) return undefined;
+  if (typeof key !== 'string' || key === '' || key.length > MAX_KEY_CHARACTERS) {
+    throw new VaporaError(
+      'input_invalid',
+      `header \`Idempotency-Key\` is not a text of 1 to ${MAX_KEY_CHARACTERS} characters`,
+    );
+  }
+  const hash = createHash('sha256')
+    .update(JSON.stringify([principal.user, key]))
+    .digest('hex');
+  return `key-${hash.slice(0, 40)}`;
+}

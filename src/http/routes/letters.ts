@@ -1,0 +1,27 @@
+import type { z } from 'zod';
+import type { App, ServerContext } from '../context.js';
+import { type Letter, listDeadLetters, resolveDeadLetter, retryDeadLetter } from '../contract/letters.js';
+import { toWire } from '../contract/wire.js';
+import { addRoute } from '../routing.js';
+import { instanceAnswer } from './instances.js';
+
+export function letterRoutes(app: App, { api, guard }: ServerContext): void {
+  addRoute(app, listDeadLetters, async ({ identity }) => {
+    const readable: z.output<typeof Letter>[] = [];
+    const known = new Map<string, boolean>();
+    for (const letter of await api.deadLetters()) {
+      const { workflow_id: id } = letter;
+      const mayRead = known.get(id) ?? guard.mayRead(identity, await api.get(id));
+      known.set(id, mayRead);
+      if (mayRead) readable.push(toWire(letter) as z.output<typeof Letter>);
+    }
+    return { dead_letters: readable };
+  });
+  addRoute(app, retryDeadLetter, async ({ params, identity }) =>
+    instanceAnswer(await api.retryDeadLetter(`${params.id}/${params.stage}`, identity.principal)),
+  );
+  addRoute(app, resolveDeadLetter, async ({ params, body, identity }) => {
+    const letter = `${params.id}/${params.stage}`;
+    return instanceAnswer(await api.resolveDeadLetter(letter, identity.principal, body.reason));
+  });
+}

@@ -1,0 +1,58 @@
+import { basename } from 'node:path';
+import { CedarAuthorizer } from '../../auth/cedar.js';
+import type { Explanation } from '../../auth/explain.js';
+import { parsePolicyTest } from '../../auth/policy-test.js';
+import type { Decision } from '../../core/instance.js';
+import type { App, ServerContext } from '../context.js';
+import { showPolicies, testPolicies } from '../contract/policies.js';
+import { addRoute } from '../routing.js';
+
+export function policyRoutes(app: App, { authorizer, guard }: ServerContext): void {
+  addRoute(app, showPolicies, async ({ identity }) => {
+    guard.checkEngine(identity, 'read-policies');
+    const policies = authorizer instanceof CedarAuthorizer ? authorizer.describe() : [];
+    return {
+      is_enforcing: authorizer.isEnforcing,
+      policy_set: authorizer.policySet,
+      // where the directory is on the server's disk is nobody's business
+      policies: policies.map(({ annotations, file, ...policy }) => ({
+        ...policy,
+        file: basename(file),
+        annotations: { ...annotations },
+      })),
+    };
+  });
+  addRoute(app, testPolicies, async ({ body, identity }) => {
+    guard.checkEngine(identity, 'read-policies');
+    const { principal, action, resource, context } = body;
+    const request = parsePolicyTest({
+      principal,
+      action,
+      resource,
+      context: context && JSON.stringify(context),
+    });
+    const { decision, nearest, summary } =
+      authorizer instanceof CedarAuthorizer
+        ? authorizer.explain(request)
+        : unenforced(authorizer.authorize(request));
+    const { effect, policies, reason, errors, policySet } = decision;
+    return {
+      effect,
+      policies: [...policies],
+      reason,
+      errors: [...errors],
+      policy_set: policySet,
+      summary,
+      near_misses: nearest.map(({ id, place, mismatch }) => ({
+        ...place,
+        id,
+        file: basename(place.file),
+        mismatch: [...mismatch],
+      })),
+    };
+  });
+}
+
+function unenforced(decision: Decision): Explanation {
+  return { decision, nearest: [], summary: decision.reason };
+}
