@@ -49,7 +49,7 @@ async function factOf(engine: Engine, id: string): Promise<Fact> {
 async function contentProblem({ api }: Engine, id: string): Promise<string | null> {
   for (const artifact of await api.artifacts(id)) {
     if (artifact.name !== 'result') continue;
-    const text = Buffer.from(await api.content(artifact)).toString();
+    const text = Buffer.from(await api.content(id, artifact)).toString();
     if (text !== contentOf(`${id}/${artifact.stage}/${artifact.role}/execute`)) {
       return `artifact of stage ${artifact.stage} is not what was handed in`;
     }
