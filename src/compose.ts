@@ -16,9 +16,10 @@ import type { Clock } from './core/ports.js';
 import type { WorkflowTemplate } from './core/template.js';
 import { systemClock } from './engine/clock.js';
 import { sha256 } from './engine/digest.js';
-import { WorkflowOrchestrator } from './engine/orchestrator.js';
+import { type OrchestratorOptions, WorkflowOrchestrator } from './engine/orchestrator.js';
 import { SurrealWorkflowStore } from './store/surreal/store.js';
 import { InProcessTransport } from './transport/in-process.js';
+import { Triggers } from './triggers/triggers.js';
 
 export interface EngineOptions {
   /** Agents of this process, beside those of the configuration. */
@@ -28,6 +29,8 @@ export interface EngineOptions {
   /** Default: warnings and worse, as JSON lines on stderr. */
   readonly logger?: Logger;
   readonly clock?: Clock;
+  /** Where the secrets of webhooks are looked up; default: the environment of the process. */
+  readonly env?: NodeJS.ProcessEnv;
 }
 
 export interface Engine {
@@ -36,6 +39,8 @@ export interface Engine {
   readonly authorizer: CedarAuthorizer | AllowAllAuthorizer;
   /** Agents may come and go while the engine runs. */
   readonly transport: InProcessTransport;
+  /** Schedules, webhooks and chains. They start nothing by themselves before `triggers.start()`. */
+  readonly triggers: Triggers;
   /** Resolves, with why, when the engine can't go on; end the process then: the next one recovers. */
   readonly failed: Promise<VaporaError>;
   /** Wakes every instance that is not at an end; answers how many. Without it, only what is asked for is woken. */
@@ -68,24 +73,29 @@ export async function openEngine(config: EngineConfig, options: EngineOptions = 
       await store.close();
       throw error;
     }
+    const templates = templatesOf(config, options.workflows ?? []);
     const orchestrator = new WorkflowOrchestrator({
       store,
       transport,
       authorizer,
       clock,
       log,
-      templates: templatesOf(config, options.workflows ?? []),
+      templates,
       maxParallelTasks: settings.maxParallelTasks,
       limits: settings.limits,
     });
+    const parts = { store, authorizer, clock, log, templates };
+    const triggers = openTriggers(orchestrator, parts, config, options.env ?? process.env);
     return {
       api: orchestrator,
       store,
       authorizer,
       transport,
+      triggers,
       failed: Promise.race([orchestrator.failed, storeFailed]),
       recover: () => orchestrator.recover(),
       close: async () => {
+        await triggers.close();
         await orchestrator.close();
         letGo();
         if (authorizer instanceof CedarAuthorizer) authorizer.close();
@@ -102,6 +112,19 @@ function templatesOf(
   workflows: readonly WorkflowTemplate[],
 ): ReadonlyMap<string, WorkflowTemplate> {
   return new Map([...config.templates, ...workflows.map((template) => [template.name, template] as const)]);
+}
+
+function openTriggers(
+  api: WorkflowOrchestrator,
+  parts: Pick<OrchestratorOptions, 'authorizer' | 'clock' | 'log' | 'templates'> & {
+    readonly store: SurrealWorkflowStore;
+  },
+  config: EngineConfig,
+  env: NodeJS.ProcessEnv,
+): Triggers {
+  const { store, templates } = parts;
+  const { maxInputBytes } = config.engine.limits;
+  return new Triggers({ ...parts, api, book: store, ended: store, maxInputBytes, env }, templates);
 }
 
 async function openAuthorizer(

@@ -48,7 +48,7 @@ type RequestContext = {
 action "execute-stage", "pass-point-of-no-return"
   appliesTo { principal: [Orchestrator], resource: [Stage], context: RequestContext };
 
-action "start-workflow"
+action "start-workflow", "manage-schedule"
   appliesTo { principal: [User], resource: [Workflow], context: RequestContext };
 
 action "approve-stage", "reject-stage"

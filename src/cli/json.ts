@@ -1,5 +1,5 @@
 /** The shapes that `--json` prints. They are a contract: keys in snake_case, times in ISO 8601, ids as `workflow_id`. */
-import type { DeadLetter, InstanceArtifact } from '../core/api.js';
+import type { DeadLetter, InstanceArtifact, ScheduleInfo } from '../core/api.js';
 import type { Problem, VaporaError } from '../core/errors.js';
 import type { EventRecord } from '../core/events.js';
 import { deadLettersOf, type StageState, type TaskState, type WorkflowInstance } from '../core/instance.js';
@@ -159,6 +159,21 @@ export function summaryJson(summary: InstanceSummary): Record<string, unknown> {
 
 export function letterJson(letter: DeadLetter): Record<string, unknown> {
   return { ...letter, at: isoTime(letter.at) };
+}
+
+export function scheduleJson(info: ScheduleInfo): Record<string, unknown> {
+  const { last, paused } = info;
+  return {
+    workflow: info.workflow,
+    cron: info.cron,
+    timezone: info.timezone,
+    overlap: info.overlap,
+    catch_up: info.catchUp,
+    next_at: timeOrNull(info.nextAt),
+    last: last === null ? null : { ...last, at: isoTime(last.at) },
+    last_id: info.lastId,
+    paused: paused === null ? null : { ...paused, at: isoTime(paused.at) },
+  };
 }
 
 export function problemJson(problem: Problem): Record<string, unknown> {

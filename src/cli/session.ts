@@ -2,7 +2,7 @@
 import { isAbsolute, relative, resolve } from 'node:path';
 import type { Engine } from '../compose.js';
 import type { EngineConfig } from '../config/load.js';
-import type { WorkflowApi } from '../core/api.js';
+import type { ScheduleApi, WorkflowApi } from '../core/api.js';
 import { VaporaError } from '../core/errors.js';
 import { Interruption } from './failure.js';
 import { logLevel, logWriter } from './log.js';
@@ -12,6 +12,7 @@ import { clean } from './text.js';
 
 export interface Session {
   readonly api: WorkflowApi;
+  readonly schedules: ScheduleApi;
   readonly config: EngineConfig;
   /** Wakes everything that is not at an end; answers how many. */
   recover(): Promise<number>;
@@ -72,6 +73,7 @@ export async function withEngine(
     const engine = await Promise.race([openQuietly(shell, config, more), interrupted]);
     const session: Session = {
       api: engine.api,
+      schedules: engine.triggers.scheduler,
       config,
       recover: () => engine.recover(),
       follow: (id) => followed.push(id),

@@ -1,5 +1,5 @@
 /** The words of the command line. What they do is in `commands/`, loaded only when it is asked for, so that `--help` is quick. */
-import { Command, type CommandOptions } from 'commander';
+import { Command } from 'commander';
 import type { ApproveOptions, RejectOptions } from './commands/approve.js';
 import type { ArtifactsOptions } from './commands/artifacts.js';
 import type { VerifyOptions } from './commands/audit.js';
@@ -12,6 +12,7 @@ import type { ResumeOptions } from './commands/resume.js';
 import type { RollbackOptions } from './commands/rollback.js';
 import type { RunOptions } from './commands/run.js';
 import type { ServeOptions } from './commands/serve.js';
+import { collect, common, group, leaf, person } from './leaf.js';
 import type { CommonOptions, Host, PersonOptions, Shell } from './shell.js';
 
 /** Runs what a command does and keeps its exit code. */
@@ -54,43 +55,11 @@ export function buildTree(
   addRollback(program, execute);
   addReads(program, execute);
   addDeadLetters(program, execute);
+  addSchedules(program, execute);
   addPolicy(program, execute);
   addAudit(program, execute);
   addDiagnosis(program, execute);
   return program;
-}
-
-const collect = (value: string, before: readonly string[]): string[] => [...before, value];
-
-function common(command: Command): Command {
-  return command
-    .option('--config <file>', 'configuration (default: workflows.toml here or above)')
-    .option('--json', 'print JSON only');
-}
-
-function leaf(
-  parent: Command,
-  words: string,
-  summary: string,
-  examples: readonly string[],
-  more: CommandOptions = {},
-): Command {
-  const command = common(parent.command(words, more)).summary(summary).description(sentence(summary));
-  return command.addHelpText(
-    'after',
-    `\nExamples:\n${examples.map((line) => `  $ ${line.includes('| vapora') ? '' : 'vapora '}${line}`).join('\n')}\n`,
-  );
-}
-
-function sentence(summary: string): string {
-  return `${summary.charAt(0).toUpperCase()}${summary.slice(1)}.`;
-}
-
-/** For commands in somebody's name. */
-function person(command: Command): Command {
-  return command
-    .option('--by <user>', 'who acts (default: the user of the operating system)')
-    .option('--group <group>', 'a group of theirs; repeatable', collect, []);
 }
 
 function addSetUp(program: Command, execute: Execute): void {
@@ -271,10 +240,6 @@ function addReads(program: Command, execute: Execute): void {
     );
 }
 
-function group(program: Command, name: string, summary: string): Command {
-  return program.command(name).summary(summary).description(sentence(summary));
-}
-
 function addDeadLetters(program: Command, execute: Execute): void {
   const letters = group(program, 'dead-letters', 'work off what could not be taken back');
   const list = { isDefault: true };
@@ -304,6 +269,35 @@ function addDeadLetters(program: Command, execute: Execute): void {
         (await import('./commands/dead-letters.js')).resolveLetter(shell, letter, options),
       ),
     );
+}
+
+function addSchedules(program: Command, execute: Execute): void {
+  const schedules = group(program, 'schedules', 'look at what starts instances at their time, and stop it');
+  const list = { isDefault: true };
+  leaf(schedules, 'list', 'list the schedules, and when each comes next', ['schedules'], list).action(
+    (_: object, command: Command) =>
+      execute(command.optsWithGlobals(), async (shell) =>
+        (await import('./commands/schedules.js')).listSchedules(shell),
+      ),
+  );
+  person(
+    leaf(schedules, 'pause <workflow>', 'start nothing by the schedule until it is resumed', [
+      'schedules pause nightly',
+    ]),
+  ).action((workflow: string, options: PersonOptions, command: Command) =>
+    execute(command.optsWithGlobals(), async (shell) =>
+      (await import('./commands/schedules.js')).pauseSchedule(shell, workflow, options),
+    ),
+  );
+  person(
+    leaf(schedules, 'resume <workflow>', 'go on with a schedule that was paused, from its next time on', [
+      'schedules resume nightly',
+    ]),
+  ).action((workflow: string, options: PersonOptions, command: Command) =>
+    execute(command.optsWithGlobals(), async (shell) =>
+      (await import('./commands/schedules.js')).resumeSchedule(shell, workflow, options),
+    ),
+  );
 }
 
 function addPolicy(program: Command, execute: Execute): void {

@@ -109,9 +109,49 @@ const cases: [string, string, string][] = [
     '2:9: store `ws://***@:80:80` is no valid URL, expected `ws://HOST:PORT`',
   ],
   [
-    'a trigger to come',
-    '[[workflows]]\nname = "w"\ntrigger = "schedule"\nstages = [{ name = "s", agents = ["r"] }]',
-    '3:11: `workflows[0].trigger` is `schedule`, expected `manual` (schedule, webhook and workflow triggers come with the server)',
+    'a trigger that is none',
+    '[[workflows]]\nname = "w"\ntrigger = "shedule"\nstages = [{ name = "s", agents = ["r"] }]',
+    '3:11: `workflows[0].trigger` is `shedule`, expected `manual` or `schedule` or `webhook` or `workflow` (did you mean `schedule`?)',
+  ],
+  [
+    'a trigger without its table',
+    '[[workflows]]\nname = "w"\ntrigger = "workflow"\nstages = [{ name = "s", agents = ["r"] }]',
+    '3:11: workflow `w` has `trigger = "workflow"` and no `[workflows.after]`, expected `[workflows.after]` under it',
+  ],
+  [
+    'the table of another trigger',
+    '[[workflows]]\nname = "w"\nschedule = { cron = "* * * * *" }\nstages = [{ name = "s", agents = ["r"] }]',
+    '3:12: `schedule` of workflow `w` belongs to another trigger, expected `trigger = "schedule"` beside it',
+  ],
+  [
+    'a cron expression that is none',
+    '[[workflows]]\nname = "w"\ntrigger = "schedule"\nschedule = { cron = "0 25 * * *" }\nstages = [{ name = "s", agents = ["r"] }]',
+    '4:21: schedule of workflow `w` has `0 25 * * *`, which is no cron expression, expected five fields, such as `30 2 * * 1-5`, or six with seconds first',
+  ],
+  [
+    'a time zone that is none',
+    '[[workflows]]\nname = "w"\ntrigger = "schedule"\nschedule = { cron = "* * * * *", timezone = "Europe/Berln" }\nstages = [{ name = "s", agents = ["r"] }]',
+    '4:45: schedule of workflow `w` has unknown time zone `Europe/Berln`, expected a name of the IANA database, such as `Europe/Berlin`',
+  ],
+  [
+    'an input that JSON does not have',
+    '[[workflows]]\nname = "w"\ntrigger = "schedule"\nschedule = { cron = "* * * * *", input = { at = 2026-01-01 } }\nstages = [{ name = "s", agents = ["r"] }]',
+    '4:49: `workflows[0].schedule.input.at` is a date or time, expected a value that JSON has: text, a number, `true`, `false`, a list or a table',
+  ],
+  [
+    'a secret in the file, kept back',
+    '[[workflows]]\nname = "w"\ntrigger = "webhook"\nwebhook = { secret_env = "whsec_c2VjcmV0/+=" }\nstages = [{ name = "s", agents = ["r"] }]',
+    '4:26: webhook of workflow `w` has a `secret_env` that is no name of a variable, expected letters, digits and `_`; the secret itself never stands in the file',
+  ],
+  [
+    'a pointer that is none',
+    '[[workflows]]\nname = "w"\ntrigger = "webhook"\nwebhook = { secret_env = "S", input = { tag = "release.tag" } }\nstages = [{ name = "s", agents = ["r"] }]',
+    '4:47: webhook of workflow `w` has `release.tag`, which is no JSON Pointer, expected a slash before each key, such as `/release/tag`',
+  ],
+  [
+    'a trigger by a workflow that is none',
+    '[[workflows]]\nname = "deploy"\ntrigger = "workflow"\nafter = { workflow = "deplay" }\nstages = [{ name = "s", agents = ["r"] }]',
+    '4:22: workflow `deploy` is triggered by unknown workflow `deplay`, expected the name of a workflow of the same file (did you mean `deploy`?)',
   ],
   [
     'no name',

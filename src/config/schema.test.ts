@@ -28,6 +28,9 @@ const valid = [
   `${workflow}timeout = 0.5\nirreversible = true\napproval_required = true\non_approval_timeout = "approve"\n`,
   '[engine]\nstore = "mem://"\non_deny = "compensate"\n[engine.limits]\nmax_stages = 5\n',
   '[[agents]]\nname = "constructor"\nroles = ["__proto__"]\ncommand = ["x", ""]\nenv = { A = "" }\n',
+  `${workflow.replace('\n[[', '\ntrigger = "schedule"\nschedule = { cron = "0 2 * * *", input = { a = [1, { b = "c" }] } }\n[[')}`,
+  `${workflow.replace('\n[[', '\ntrigger = "webhook"\nwebhook = { secret_env = "SECRET", input = { "a b" = "/c~1d/0", all = "" }, match = { "/e" = "f" } }\n[[')}`,
+  `${workflow}[[workflows]]\nname = "v"\ntrigger = "workflow"\nafter = { workflow = "w", states = ["failed"] }\nstages = [{ name = "s", agents = ["r"] }]\n`,
   '[[workflows]]\nname = "Größe.1"\ntrigger = "manual"\n[[workflows.stages]]\nname = "名"\nagents = ["r"]\n',
 ];
 const invalid = [
@@ -52,6 +55,16 @@ const invalid = [
   `${workflow}retry = { factor = 0.5 }`,
   `${workflow}compensate_failed = true`,
   workflow.replace('name = "w"', 'name = "w"\ntrigger = "webhook"'),
+  workflow.replace('name = "w"', 'name = "w"\ntrigger = "workflow"\nafter = { workflow = "w", states = [] }'),
+  workflow.replace('name = "w"', 'name = "w"\ntrigger = "schedule"\nschedule = { cron = "" }'),
+  workflow.replace(
+    'name = "w"',
+    'name = "w"\ntrigger = "schedule"\nschedule = { cron = "* * * * *", input = 1 }',
+  ),
+  workflow.replace(
+    'name = "w"',
+    'name = "w"\ntrigger = "webhook"\nwebhook = { secret_env = "S", match = { a = 1 } }',
+  ),
   '[[agents]]\nname = "a"\nroles = ["r"]\ncommand = []',
   '[[agents]]\nname = "a"\nroles = ["r"]\ncommand = ["x"]\nenv = { A = 1 }',
 ];

@@ -21,6 +21,7 @@ import {
   text,
   type Written,
 } from './shape.js';
+import { afterShape, scheduleShape, webhookShape } from './trigger-schema.js';
 
 const KIB = 1_024;
 const MIB = KIB * KIB;
@@ -172,18 +173,37 @@ export const stageShape = table('a stage', {
   ),
 });
 
-export const workflowShape = table('a workflow', {
+const workflowTable = table('a workflow', {
   name: required(name, 'Unique within the file.'),
   trigger: optional(
-    choice(['manual'], 'schedule, webhook and workflow triggers come with the server'),
-    'What starts the workflow.',
+    choice(['manual', 'schedule', 'webhook', 'workflow']),
+    'What starts the workflow, besides people: a time, a signed request, or the end of another workflow.',
     'manual',
   ),
+  schedule: optional(scheduleShape, 'When `trigger = "schedule"`: the times.'),
+  webhook: optional(webhookShape, 'When `trigger = "webhook"`: whose requests, and what becomes of them.'),
+  after: optional(afterShape, 'When `trigger = "workflow"`: whose end.'),
   stages: required(
     list(stageShape, { min: 1, max: 10_000 }, 'stages'),
     'Steps of the workflow, `[[workflows.stages]]`.',
   ),
 });
+
+/** Editors learn which table a trigger needs; the reader's own check is in `triggers.ts`. */
+const triggerTables = { schedule: 'schedule', webhook: 'webhook', workflow: 'after' };
+export const workflowShape: typeof workflowTable = {
+  ...workflowTable,
+  schema: {
+    ...workflowTable.schema,
+    anyOf: [
+      { properties: { trigger: { const: 'manual' } } },
+      ...Object.entries(triggerTables).map(([trigger, key]) => ({
+        properties: { trigger: { const: trigger }, [key]: {} },
+        required: [key],
+      })),
+    ],
+  },
+};
 
 export const agentShape = table('an agent', {
   name: required(name, 'Unique within the file.'),

@@ -168,6 +168,38 @@ export function choice<const T extends string>(values: readonly T[], why?: strin
   );
 }
 
+/** A table of whatever JSON can say. */
+export const json: Shape<Readonly<Record<string, unknown>>> = {
+  expected: 'a table',
+  schema: { type: 'object' },
+  read(node, path, report) {
+    if (node.kind !== 'table') return refuse(node, path, report, 'a table');
+    const before = report.errorCount;
+    const value = jsonOf(node, path, report) as Readonly<Record<string, unknown>>;
+    return report.errorCount === before ? value : undefined;
+  },
+};
+
+function jsonOf(node: DocumentNode, path: KeyPath, report: Report): unknown {
+  if (node.kind === 'table') {
+    // defines own properties, so that a key called `__proto__` is a key like any other
+    const entries = [...node.entries].map(
+      ([key, entry]) => [key, jsonOf(entry.value, [...path, key], report)] as const,
+    );
+    return Object.fromEntries(entries);
+  }
+  if (node.kind === 'list') return node.items.map((item, index) => jsonOf(item, [...path, index], report));
+  if (node.kind === 'other' || (node.kind === 'number' && !Number.isFinite(node.value))) {
+    return refuse(
+      node,
+      path,
+      report,
+      'a value that JSON has: text, a number, `true`, `false`, a list or a table',
+    );
+  }
+  return node.value;
+}
+
 /** A list; items that are wrong are undefined in it, so that the indices of the others still hold. */
 export function list<T>(
   item: Shape<T>,

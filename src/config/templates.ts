@@ -15,6 +15,7 @@ import type { Report } from './report.js';
 import type { StageRow, WorkflowRow } from './schema.js';
 import { type EngineSettings, toMs, toMsOrNull } from './settings.js';
 import { type KeyPath, quoted } from './text.js';
+import { buildTrigger, checkChains } from './triggers.js';
 
 export interface TemplateContext {
   readonly settings: EngineSettings;
@@ -45,6 +46,11 @@ export function buildTemplates(
   for (const [index, row] of rows.entries()) {
     const template = row === undefined ? null : buildTemplate(row, ['workflows', index], context);
     if (template !== null) templates.set(template.name, template);
+  }
+  // a workflow that is wrong in itself is missing here, and its name would count as unknown
+  if (templates.size === rows.length) {
+    const pathOf = (name: string) => ['workflows', rows.findIndex((row) => row?.name === name)];
+    checkChains(templates, pathOf, root, report);
   }
   return templates;
 }
@@ -80,7 +86,7 @@ export function buildTemplate(
   if (ordered === null) return null;
   const content = {
     name: row.name,
-    trigger: row.trigger ?? 'manual',
+    trigger: buildTrigger(row, { path, root, report }),
     stages: ordered.map(({ stage, needs }) => stageTemplate(stage, needs, settings)),
     timeoutMs: settings.workflowTimeoutMs,
     onDeny: settings.onDeny,

@@ -5,7 +5,8 @@
 import type { Entry, EventRecord } from './events.js';
 import type { ArtifactRef, BlobRef, Principal, RollbackTarget, WorkflowInstance } from './instance.js';
 import type { Digest, InstanceId } from './names.js';
-import type { InstancePage, InstanceQuery, Progress } from './ports.js';
+import type { InstancePage, InstanceQuery, Progress, TriggerMark } from './ports.js';
+import type { CatchUp, Overlap } from './trigger.js';
 
 export interface StartRequest {
   readonly workflow: string;
@@ -109,4 +110,23 @@ export interface WorkflowApi {
   subscribe(listener: (notice: Notice) => void, id?: string): () => void;
   /** Resolves once the instance has come to rest: ended, waiting for a person, or blocked, with nothing under way. */
   untilRest(id: string): Promise<WorkflowInstance>;
+}
+
+/** A schedule as its operator sees it. */
+export interface ScheduleInfo extends Pick<TriggerMark, 'workflow' | 'last' | 'lastId' | 'paused'> {
+  readonly cron: string;
+  readonly timezone: string;
+  readonly overlap: Overlap;
+  readonly catchUp: CatchUp;
+  /** Milliseconds since the epoch; null: never, or not while it is paused. */
+  readonly nextAt: number | null;
+}
+
+/** What can be asked of the schedules of an engine, wherever it runs. */
+export interface ScheduleApi {
+  /** In the order of the configuration. */
+  schedules(): Promise<readonly ScheduleInfo[]>;
+  /** Nothing is started by it until it is resumed. Throws `schedule_unknown`, `unauthorized`. */
+  pauseSchedule(workflow: string, by: Principal): Promise<ScheduleInfo>;
+  resumeSchedule(workflow: string, by: Principal): Promise<ScheduleInfo>;
 }

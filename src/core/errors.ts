@@ -18,6 +18,7 @@ export const ERRORS = {
   stage_unknown: { retry: false, exit: 2 },
   artifact_unknown: { retry: false, exit: 2 },
   dead_letter_unknown: { retry: false, exit: 2 },
+  schedule_unknown: { retry: false, exit: 2 },
   instance_exists: { retry: false, exit: 2 },
   not_waiting: { retry: false, exit: 2 },
   approval_drifted: { retry: false, exit: 2 },
@@ -30,6 +31,7 @@ export const ERRORS = {
   // authorization: exit 3
   unauthorized: { retry: false, exit: 3 },
   unauthenticated: { retry: false, exit: 3 },
+  signature_invalid: { retry: false, exit: 3 },
   // the server, and the way to it
   server_unreachable: { retry: true, exit: 5 },
   server_failed: { retry: false, exit: 5 },

@@ -100,6 +100,56 @@ export interface WorkflowStore {
   close(): Promise<void>;
 }
 
+/** How far a trigger has come, so that nothing is started twice or forgotten over a restart. */
+export interface TriggerMark {
+  /** Name of the template that it starts. */
+  readonly workflow: string;
+  /** What the mark is about; a trigger that has become another one begins anew. */
+  readonly spec: string;
+  /** Times, or ends of other instances, up to here have been dealt with; milliseconds since the epoch. */
+  readonly until: number;
+  /** The instance that it started last. */
+  readonly lastId: InstanceId | null;
+  /** What became of the last time that was due. */
+  readonly last: {
+    readonly at: number;
+    readonly outcome: 'started' | 'skipped' | 'refused';
+    /** Why it was not started; null: it was. */
+    readonly reason: string | null;
+  } | null;
+  readonly paused: { readonly by: string; readonly at: number } | null;
+}
+
+/**
+ * Marks of triggers, one a workflow. `saveMark` replaces the workflow's mark, and resolves once it is on disk; it fails as
+ * {@link WorkflowStore} does. What belongs together is saved by one caller at a time.
+ */
+export interface TriggerBook {
+  marks(): Promise<readonly TriggerMark[]>;
+  saveMark(mark: TriggerMark): Promise<void>;
+}
+
+export interface EndedInstance {
+  readonly id: InstanceId;
+  readonly template: string;
+  readonly status: InstanceStatus;
+  readonly endedAt: number;
+}
+
+/**
+ * Instances by the time of their end. `ended` answers those that are not live and have no open dead letters, that ended at `from`
+ * (inclusive) or later and before `before`, by ascending time and then by id, `limit` at most (1 to 1000). With `after`, only those
+ * that come after that one in this order.
+ */
+export interface EndedInstances {
+  ended(query: {
+    readonly from: number;
+    readonly before: number;
+    readonly limit: number;
+    readonly after?: Pick<EndedInstance, 'id' | 'endedAt'>;
+  }): Promise<readonly EndedInstance[]>;
+}
+
 // ---- agents --------------------------------------------------------------------------------------------------------
 
 export interface AgentInfo {

@@ -1,6 +1,7 @@
 /** A workflow template: what `[[workflows]]` describes, validated, with every default filled in. Immutable. */
 import { assert } from './errors.js';
 import type { Digest } from './names.js';
+import type { Trigger } from './trigger.js';
 
 export interface RetryPolicy {
   /** Attempts in all, the first included; at least 1. */
@@ -47,7 +48,8 @@ export interface WorkflowTemplate {
   readonly name: string;
   /** SHA-256 of the canonical encoding of everything else in here. */
   readonly hash: Digest;
-  readonly trigger: 'manual';
+  /** What starts instances besides people, who always may. */
+  readonly trigger: 'manual' | Trigger;
   /** In the order written, which is a topological order of `needs`. */
   readonly stages: readonly StageTemplate[];
   /** From start to end, compensation not included; null: no limit. */

@@ -83,6 +83,15 @@ export function readRequest(
   };
 }
 
+export function scheduleRequest(workflow: string, by: Principal): AuthorizationRequest {
+  return {
+    principal: userOf(by),
+    action: 'manage-schedule',
+    resource: { type: 'Workflow', id: workflow },
+    context: { ...NO_CONTEXT, initiator: by },
+  };
+}
+
 /** Of what concerns the whole engine. */
 export function engineRequest(by: Principal, action: string): AuthorizationRequest {
   return {

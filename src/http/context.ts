@@ -14,6 +14,7 @@ import type { CedarAuthorizer } from '../auth/cedar.js';
 import type { WorkflowApi } from '../core/api.js';
 import type { Clock } from '../core/ports.js';
 import type { WorkflowTemplate } from '../core/template.js';
+import type { Triggers } from '../triggers/triggers.js';
 import type { Access, Endpoint, Valid } from './contract/endpoint.js';
 import type { HealthReport, ReadyReport } from './contract/health.js';
 import type { Guard } from './guard.js';
@@ -30,6 +31,7 @@ export type App = FastifyInstance<
 /** What the server has to work with; made by whoever puts it together. */
 export interface ServerContext {
   readonly api: WorkflowApi;
+  readonly triggers: Triggers;
   readonly clock: Clock;
   readonly identifier: Identifier;
   readonly guard: Guard;

@@ -8,8 +8,10 @@ import { instanceRoutes } from './routes/instances.js';
 import { letterRoutes } from './routes/letters.js';
 import { openApiRoutes } from './routes/openapi.js';
 import { policyRoutes } from './routes/policies.js';
+import { scheduleRoutes } from './routes/schedules.js';
 import { stageRoutes } from './routes/stages.js';
 import { templateRoutes } from './routes/templates.js';
+import { webhookRoutes } from './routes/webhooks.js';
 
 export const ROUTES: readonly ((app: App, context: ServerContext) => void)[] = [
   templateRoutes,
@@ -19,6 +21,8 @@ export const ROUTES: readonly ((app: App, context: ServerContext) => void)[] = [
   artifactRoutes,
   letterRoutes,
   auditRoutes,
+  scheduleRoutes,
+  webhookRoutes,
   policyRoutes,
   healthRoutes,
   openApiRoutes,

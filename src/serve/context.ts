@@ -18,6 +18,7 @@ export function contextOf(config: EngineConfig, engine: Engine, more: Surroundin
     : ['authorization is off: no `cedar_policy_dir` is configured, so everything is allowed'];
   return {
     api: engine.api,
+    triggers: engine.triggers,
     clock,
     identifier: new TrustingIdentifier(),
     guard: new Guard(engine.authorizer),

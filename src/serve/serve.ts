@@ -25,7 +25,7 @@ export interface Serving {
   close(): Promise<void>;
 }
 
-/** Opens the engine, listens, and recovers while it answers. Throws what `openEngine` throws, and `server_unreachable`. */
+/** Opens the engine, listens, and recovers while it answers. Throws what `openEngine` and `triggers.start` throw, and `server_unreachable`. */
 export async function serve(config: EngineConfig, options: ServeOptions): Promise<Serving> {
   const { log, address, version } = options;
   const clock = systemClock();
@@ -34,6 +34,7 @@ export async function serve(config: EngineConfig, options: ServeOptions): Promis
     const state = { isClosing: false, isRecovered: false };
     const context = contextOf(config, engine, { clock, version, state });
     const app = await createServer({ context, log, version });
+    engine.triggers.start();
     const url = await listen(app, address);
     const recovered = engine.recover().finally(() => {
       state.isRecovered = true;

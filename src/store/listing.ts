@@ -33,7 +33,7 @@ export function labelTexts(instance: WorkflowInstance): string[] {
 }
 
 /** Throws `input_invalid` for a limit out of range. */
-export function checkLimit(query: InstanceQuery): void {
+export function checkLimit(query: Pick<InstanceQuery, 'limit'>): void {
   if (!Number.isInteger(query.limit) || query.limit < 1 || query.limit > MAX_PAGE) {
     throw new VaporaError(
       'input_invalid',

@@ -1,7 +1,11 @@
 import { describeWorkflowStore } from './conformance.suite.js';
 import { emptyMemory, MemoryWorkflowStore } from './memory.js';
+import { describeTriggerBook } from './trigger-book.suite.js';
 
-describeWorkflowStore('memory', async () => {
+describeWorkflowStore('memory', underTest);
+describeTriggerBook('memory', underTest);
+
+async function underTest() {
   const data = emptyMemory();
   let store = new MemoryWorkflowStore(data);
   return {
@@ -13,4 +17,4 @@ describeWorkflowStore('memory', async () => {
     },
     dispose: () => store.close(),
   };
-});
+}

@@ -4,7 +4,17 @@ import { assert } from '../core/errors.js';
 import type { Entry } from '../core/events.js';
 import { deadLettersOf, isLive, type WorkflowInstance } from '../core/instance.js';
 import { asDigest, type Digest, type InstanceId } from '../core/names.js';
-import type { Commit, InstancePage, InstanceQuery, StoredInstance, WorkflowStore } from '../core/ports.js';
+import type {
+  Commit,
+  EndedInstance,
+  EndedInstances,
+  InstancePage,
+  InstanceQuery,
+  StoredInstance,
+  TriggerBook,
+  TriggerMark,
+  WorkflowStore,
+} from '../core/ports.js';
 import type { WorkflowTemplate } from '../core/template.js';
 import { encodeEntry, readEntry } from './chain.js';
 import { checkCommit, instanceExists, revisionConflict, storeClosed } from './commit-rules.js';
@@ -18,13 +28,20 @@ export interface MemoryData {
   readonly history: Map<InstanceId, string[]>;
   readonly templates: Map<Digest, WorkflowTemplate>;
   readonly blobs: Map<Digest, Uint8Array>;
+  readonly marks: Map<string, TriggerMark>;
 }
 
 export function emptyMemory(): MemoryData {
-  return { instances: new Map(), history: new Map(), templates: new Map(), blobs: new Map() };
+  return {
+    instances: new Map(),
+    history: new Map(),
+    templates: new Map(),
+    blobs: new Map(),
+    marks: new Map(),
+  };
 }
 
-export class MemoryWorkflowStore implements WorkflowStore {
+export class MemoryWorkflowStore implements WorkflowStore, TriggerBook, EndedInstances {
   readonly #data: MemoryData;
   #isClosed = false;
 
@@ -114,6 +131,35 @@ export class MemoryWorkflowStore implements WorkflowStore {
     return bytes === undefined ? null : Uint8Array.from(bytes);
   }
 
+  async marks(): Promise<readonly TriggerMark[]> {
+    this.#checkOpen();
+    return [...this.#data.marks.values()];
+  }
+
+  async saveMark(mark: TriggerMark): Promise<void> {
+    this.#checkOpen();
+    this.#data.marks.set(mark.workflow, mark);
+  }
+
+  async ended(query: Parameters<EndedInstances['ended']>[0]): Promise<readonly EndedInstance[]> {
+    this.#checkOpen();
+    checkLimit(query);
+    const { from, before, after } = query;
+    return [...this.#data.instances.values()]
+      .map(({ instance }) => instance)
+      .filter((instance) => !isLive(instance) && deadLettersOf(instance).length === 0)
+      .map(({ id, templateName: template, status, endedAt }) => ({
+        id,
+        template,
+        status,
+        endedAt: endedAt ?? 0,
+      }))
+      .filter((item) => item.endedAt >= from && item.endedAt < before)
+      .filter((item) => after === undefined || isEndedBefore(after, item))
+      .sort((a, b) => (isEndedBefore(a, b) ? -1 : 1))
+      .slice(0, query.limit);
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true;
   }
@@ -129,6 +175,12 @@ function matches(instance: WorkflowInstance, query: InstanceQuery): boolean {
   if (query.withDeadLetters === true && deadLettersOf(instance).length === 0) return false;
   const labels = labelTexts(instance);
   return (query.labels ?? []).every((label) => labels.includes(label));
+}
+
+type End = Pick<EndedInstance, 'id' | 'endedAt'>;
+
+function isEndedBefore(a: End, b: End): boolean {
+  return a.endedAt < b.endedAt || (a.endedAt === b.endedAt && a.id < b.id);
 }
 
 function isOlder(a: Position, b: Position): boolean {

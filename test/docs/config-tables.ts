@@ -24,7 +24,11 @@ function typeOf(schema: JsonSchema): string {
   const { type, items, minimum, maximum } = schema;
   const values = schema.enum;
   if (Array.isArray(values)) return values.map(shown).join(' or ');
-  if (type === 'array') return isTable(items) ? 'tables' : `list of ${typeOf(items as JsonSchema)}s`;
+  if (type === 'array') {
+    if (isTable(items)) return 'tables';
+    const item = typeOf(items as JsonSchema);
+    return item.includes('`') ? `list of ${item}` : `list of ${item}s`;
+  }
   if (type === 'object') return 'table';
   if (type === 'string') return 'maxLength' in schema ? 'name' : 'string';
   if (type !== 'integer' && type !== 'number') return text(type);
@@ -59,6 +63,9 @@ export function keyTables(document: JsonSchema): ReadonlyMap<string, string> {
     ['engine', inside(document, 'engine')],
     ['engine.limits', inside(inside(document, 'engine'), 'limits')],
     ['workflows', inside(document, 'workflows')],
+    ['workflows.schedule', inside(inside(document, 'workflows'), 'schedule')],
+    ['workflows.webhook', inside(inside(document, 'workflows'), 'webhook')],
+    ['workflows.after', inside(inside(document, 'workflows'), 'after')],
     ['workflows.stages', stage],
     ['retry', inside(stage, 'retry')],
     ['compensation_retry', inside(stage, 'compensation_retry')],

@@ -12,6 +12,7 @@ export const LAYERS: readonly string[] = [
   'auth',
   'swarm',
   'engine',
+  'triggers',
   'agent',
   'http',
   'compose.ts',

@@ -23,5 +23,7 @@ export function templateRoutes(app: App, context: ServerContext): void {
 }
 
 function answer(template: WorkflowTemplate): z.output<typeof Template> {
-  return toWire(template) as z.output<typeof Template>;
+  const { trigger } = template;
+  const kind = trigger === 'manual' ? trigger : trigger.kind;
+  return toWire({ ...template, trigger: kind }) as z.output<typeof Template>;
 }

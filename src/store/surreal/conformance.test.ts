@@ -3,16 +3,19 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describeWorkflowStore } from '../conformance.suite.js';
 import { testClock } from '../fixtures.suite.js';
+import { describeTriggerBook } from '../trigger-book.suite.js';
 import { SurrealWorkflowStore } from './store.js';
 
 const options = { clock: testClock() };
 
 for (const scheme of ['mem', 'rocksdb', 'surrealkv']) {
-  describeWorkflowStore(`${scheme}://`, async () => {
+  const open = async () => {
     const directory = await mkdtemp(join(tmpdir(), 'vapora-store-'));
     const url = scheme === 'mem' ? `mem://${directory}` : `${scheme}://${directory}/db`;
     return underTest(url, () => rm(directory, { recursive: true, force: true }));
-  });
+  };
+  describeWorkflowStore(`${scheme}://`, open);
+  describeTriggerBook(`${scheme}://`, open);
 }
 
 // a server is only tested where there is one

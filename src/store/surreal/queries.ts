@@ -2,8 +2,15 @@
 import type { RecordId } from 'surrealdb';
 import type { Entry } from '../../core/events.js';
 import { type InstanceStatus, isLive, isTerminal } from '../../core/instance.js';
-import type { InstanceId } from '../../core/names.js';
-import type { InstancePage, InstanceQuery, InstanceSummary, StoredInstance } from '../../core/ports.js';
+import { asInstanceId, type InstanceId } from '../../core/names.js';
+import type {
+  EndedInstance,
+  EndedInstances,
+  InstancePage,
+  InstanceQuery,
+  InstanceSummary,
+  StoredInstance,
+} from '../../core/ports.js';
 import { readEntry } from '../chain.js';
 import { checkLimit, decodeCursor, encodeCursor, type Position } from '../listing.js';
 import type { Database } from './connection.js';
@@ -119,6 +126,36 @@ async function selectPage(
     values,
   );
   return (rows as readonly SummaryRow[]).map(summaryOfRow);
+}
+
+/** As the port's `ended` says. The times are a range of the index, so that the rest of the table costs nothing. */
+export async function listEnded(
+  db: Database,
+  query: Parameters<EndedInstances['ended']>[0],
+): Promise<readonly EndedInstance[]> {
+  checkLimit(query);
+  const { before, limit, after } = query;
+  const from = Math.max(query.from, after?.endedAt ?? query.from);
+  const rest = after === undefined ? '' : 'AND (ended_at > $from OR id > $after)';
+  const [rows] = await db.run(
+    `SELECT id, template_name, status, ended_at FROM ${INSTANCES} WITH INDEX ${INSTANCES}_ended_at
+      WHERE ended_at >= $from AND ended_at < $before AND live = false AND dead_letters = 0 ${rest}
+      ORDER BY ended_at, id LIMIT ${limit}`,
+    { from, before, ...(after === undefined ? {} : { after: instanceId(after.id) }) },
+  );
+  return (rows as readonly EndedRow[]).map(({ id, template_name: template, status, ended_at: endedAt }) => ({
+    id: asInstanceId(String(id.id)),
+    template,
+    status,
+    endedAt,
+  }));
+}
+
+interface EndedRow {
+  readonly id: RecordId;
+  readonly template_name: string;
+  readonly status: InstanceStatus;
+  readonly ended_at: number;
 }
 
 /** `newer` answers what is not in the rows yet; null: deleted since. */

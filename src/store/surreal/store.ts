@@ -9,9 +9,13 @@ import type { Digest, InstanceId } from '../../core/names.js';
 import type {
   Clock,
   Commit,
+  EndedInstance,
+  EndedInstances,
   InstancePage,
   InstanceQuery,
   StoredInstance,
+  TriggerBook,
+  TriggerMark,
   WorkflowStore,
 } from '../../core/ports.js';
 import type { WorkflowTemplate } from '../../core/template.js';
@@ -23,9 +27,10 @@ import { type Change, CommitQueue, type Session } from './commit-queue.js';
 import { type Database, openDatabase } from './connection.js';
 import { isConflict, isFull, storeFailure } from './fault.js';
 import { HeadBook } from './head-book.js';
+import { MarkTable } from './mark-table.js';
 import { migrate } from './migrate.js';
 import { Projection } from './projection.js';
-import { listInstances, loadLive, readHistory } from './queries.js';
+import { listEnded, listInstances, loadLive, readHistory } from './queries.js';
 import { type Fold, type JournalTail, recover, takeOver } from './recovery.js';
 import { deletionText, instanceId, type StateRow, storedOf } from './rows.js';
 import { noStatistics, type StoreStatistics } from './statistics.js';
@@ -48,7 +53,7 @@ export interface SurrealStoreOptions {
  * A commit is on disk once its journal row is. The instances' own rows and their histories are written out afterwards, in the
  * background, and before any read that needs them. Opening it again replays what the journal holds.
  */
-export class SurrealWorkflowStore implements WorkflowStore {
+export class SurrealWorkflowStore implements WorkflowStore, TriggerBook, EndedInstances {
   readonly #db: Database;
   readonly #clock: Clock;
   readonly #onFailure: ((error: VaporaError) => void) | undefined;
@@ -57,6 +62,7 @@ export class SurrealWorkflowStore implements WorkflowStore {
   readonly #queue: CommitQueue;
   readonly #projection: Projection;
   readonly #blobs: BlobTable;
+  readonly #marks: MarkTable;
   readonly #templates: LRUCache<Digest, WorkflowTemplate>;
   readonly #statistics = noStatistics();
   #failure: VaporaError | null = null;
@@ -109,6 +115,7 @@ export class SurrealWorkflowStore implements WorkflowStore {
       statistics: this.#statistics,
     });
     this.#blobs = new BlobTable(db, (work) => this.#write(work));
+    this.#marks = new MarkTable(db, session, (work) => this.#write(work));
   }
 
   /**
@@ -238,6 +245,22 @@ export class SurrealWorkflowStore implements WorkflowStore {
   async loadBlob(digest: Digest): Promise<Uint8Array | null> {
     this.#checkUsable();
     return this.#blobs.load(digest);
+  }
+
+  async marks(): Promise<readonly TriggerMark[]> {
+    this.#checkUsable();
+    return this.#marks.load();
+  }
+
+  async saveMark(mark: TriggerMark): Promise<void> {
+    this.#checkUsable();
+    await this.#marks.save(mark);
+  }
+
+  async ended(query: Parameters<EndedInstances['ended']>[0]): Promise<readonly EndedInstance[]> {
+    this.#checkUsable();
+    await this.#projection.flush();
+    return listEnded(this.#db, query);
   }
 
   close(): Promise<void> {
