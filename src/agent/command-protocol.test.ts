@@ -103,6 +103,15 @@ describe('what a command says', () => {
     expect(() => read(['{"output":1}\n{"output":'])).toThrow(ProtocolError);
   });
 
+  it.each([
+    ['{"output":{"a":1,"a":2}}', 'wrote a result that has the key `a` twice'],
+    ['noise\n{"output":9007199254740993}\n', 'wrote a result that has the number `9007199254740993`'],
+    ['{"step":{"name":"s","value":1764064012345678901}}\n', 'wrote a step line that has the number'],
+  ])('is refused where it would not be kept as it is: %s', (text, message) => {
+    expect(() => read([text])).toThrow(ProtocolError);
+    expect(() => read([text])).toThrow(message);
+  });
+
   it('counts a result with a key like that of a word as a result', () => {
     const text = '{"output":1,"step":2}';
     expect(read([text])).toMatchObject({ words: [], result: { output: 1, step: 2 } });

@@ -1,5 +1,6 @@
 /** What a command says on stdout: progress and step lines while it works, and one result. No input or output in here. */
 import { isUtf8 } from 'node:buffer';
+import { findAmbiguity } from '../config/exact-json.js';
 import type { StepResult } from '../core/instance.js';
 import type { Progress } from '../core/ports.js';
 import { checkStepName, fractionOf } from './context.js';
@@ -48,7 +49,7 @@ export class StdoutReader {
     return words;
   }
 
-  /** Throws {@link ProtocolError} where something was said but no result can be found in it. */
+  /** Throws {@link ProtocolError} where something was said but no result can be found in it, or one that can't be kept as it is. */
   end(): StdoutEnd {
     const words: Word[] = [];
     this.#endLine(words);
@@ -86,9 +87,13 @@ function wordOf(line: Uint8Array): Word | null {
   // most lines are none; don't parse megabytes to find that out
   if (!text.includes('"progress"') && !text.includes('"step"')) return null;
   if (!isUtf8(line)) return null;
-  const value = parseObject(text.toString('utf8').trim());
+  const json = text.toString('utf8').trim();
+  const value = parseObject(json);
   if (value === null || 'artifacts' in value || 'output' in value) return null;
-  if (Object.hasOwn(value, 'step')) return { type: 'step', step: stepOf(value) };
+  if (Object.hasOwn(value, 'step')) {
+    refuseAmbiguity(json, 'a step line');
+    return { type: 'step', step: stepOf(value) };
+  }
   return Object.hasOwn(value, 'progress') ? { type: 'progress', progress: progressOf(value) } : null;
 }
 
@@ -115,18 +120,31 @@ function stepOf(value: Record<string, unknown>): StepResult {
  */
 function findResult(text: string): { readonly result: unknown; readonly noise: string } {
   if (text.trim() === '') return { result: undefined, noise: '' };
-  const whole = parseObject(text.trim());
+  const whole = resultIn(text);
   if (whole !== null) return { result: whole, noise: '' };
   const start = text.lastIndexOf('\n{') + 1;
   if (text.startsWith('{', start)) {
-    const tail = parseObject(text.slice(start).trim());
+    const tail = resultIn(text.slice(start));
     if (tail !== null) return { result: tail, noise: text.slice(0, start) };
     const lineEnd = text.indexOf('\n', start);
     const end = lineEnd < 0 ? text.length : lineEnd;
-    const line = parseObject(text.slice(start, end).trim());
+    const line = resultIn(text.slice(start, end));
     if (line !== null) return { result: line, noise: text.slice(0, start) + text.slice(end + 1) };
   }
   throw new ProtocolError(`wrote no JSON result on stdout but ${quote(text)}`);
+}
+
+function resultIn(text: string): Record<string, unknown> | null {
+  const json = text.trim();
+  const value = parseObject(json);
+  if (value !== null) refuseAmbiguity(json, 'a result');
+  return value;
+}
+
+/** What is kept is what was said, or it is refused. */
+function refuseAmbiguity(json: string, what: string): void {
+  const ambiguity = findAmbiguity(json);
+  if (ambiguity !== null) throw new ProtocolError(`wrote ${what} that ${ambiguity.message}`);
 }
 
 function parseObject(text: string): Record<string, unknown> | null {

@@ -1,6 +1,7 @@
 /** `entities.json`: people and their groups, in Cedar's entity format. */
 import type { EntityJson } from '@cedar-policy/cedar-wasm/nodejs';
 import { z } from 'zod';
+import { findAmbiguity } from '../config/exact-json.js';
 import type { Problem } from '../core/errors.js';
 import { callCedar } from './engine.js';
 import { plainUid } from './entities.js';
@@ -51,6 +52,8 @@ export function parseEntities(
     const position = /position (\d+)/.exec(message)?.[1];
     return bad(position === undefined ? file.text.length : Number(position), 'the file is not JSON');
   }
+  const ambiguity = findAmbiguity(file.text);
+  if (ambiguity !== null) return bad(ambiguity.offset, `the file ${ambiguity.message}`);
   if (!Array.isArray(document)) return bad(0, 'the file is not a JSON array of entities');
   if (document.length > MAX_ENTITIES) return bad(0, `the file has more than ${MAX_ENTITIES} entities`);
   const problems: Problem[] = [];

@@ -190,6 +190,9 @@ describe('entities.json', () => {
   it('is placed where it is not JSON or not a list', async () => {
     expect(await problemsWith('[\n  {]')).toEqual(['entities.json:2:4 the file is not JSON']);
     expect(await problemsWith('[')).toEqual(['entities.json:1:2 the file is not JSON']);
+    expect(await problemsWith('[{"uid":1,\n"uid":2}]')).toEqual([
+      'entities.json:2:1 the file has the key `uid` twice in one object',
+    ]);
     expect(await problemsWith('{}')).toEqual(['entities.json:1:1 the file is not a JSON array of entities']);
     expect(await problemsWith('['.repeat(100_000))).toHaveLength(1);
   });

@@ -1,5 +1,6 @@
 /** Authorization requests from what people type: `vapora policy test --principal 'User::"ann"' …`. */
 import { z } from 'zod';
+import { findAmbiguity } from '../config/exact-json.js';
 import { VaporaError } from '../core/errors.js';
 import type { AuthorizationContext, AuthorizationRequest } from '../core/ports.js';
 import { type EntityRef, type Token, tokenize, unquote } from './lexer.js';
@@ -145,6 +146,8 @@ function contextOf(json: string): TestContext {
   } catch {
     throw invalid(`the context \`${shorten(json)}\` is not JSON`);
   }
+  const ambiguity = findAmbiguity(json);
+  if (ambiguity !== null) throw invalid(`the context ${ambiguity.message}`, ambiguity.hint);
   const parsed = contextSchema.safeParse(value);
   if (parsed.success) return parsed.data;
   const problems = parsed.error.issues.map((issue) => ({

@@ -54,6 +54,19 @@ describe('parseJsonInput', () => {
     expect(error.message).toContain(`(${place})`);
   });
 
+  it.each([
+    ['{"a": 1,\n "a": 2}', 'the input has the key `a` twice in one object (line 2, column 2)'],
+    [
+      '[\n\n 9007199254740993]',
+      "the input has the number `9007199254740993`, which can't be kept exactly (line 3, column 2)",
+    ],
+  ])('refuses %j, which would not be kept as it is', (text, message) => {
+    const error = refusal(text);
+    expect(error.code).toBe('input_invalid');
+    expect(error.message).toBe(message);
+    expect(error.hint).toBeDefined();
+  });
+
   it('says no place rather than a wrong one', () => {
     expect(refusal(`[[1], t], "${'c'.repeat(60)}"`).message).not.toContain('line');
   });

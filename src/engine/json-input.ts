@@ -1,4 +1,5 @@
 /** JSON from outside, refused before it can do harm: too large, too deep, or not JSON at all. */
+import { findAmbiguity } from '../config/exact-json.js';
 import { VaporaError } from '../core/errors.js';
 
 export interface JsonLimits {
@@ -17,7 +18,8 @@ const CLOSERS = new Set([0x5d, 0x7d]);
 
 /**
  * The value of a JSON text. Throws `input_too_large` by its size, before anything is parsed, and `input_invalid` with line and
- * column for what is nested too deep or no JSON. `name` says in messages what the text is.
+ * column for what is nested too deep, no JSON, or JSON that would not be kept as it is: a key twice in one object, a number with more
+ * digits than are kept. `name` says in messages what the text is.
  */
 export function parseJsonInput(text: string, limits: JsonLimits, name = 'the input'): unknown {
   const bytes = Buffer.byteLength(text);
@@ -27,6 +29,14 @@ export function parseJsonInput(text: string, limits: JsonLimits, name = 'the inp
     const message = `${name} is nested more than ${limits.maxDepth} deep (${placeOf(text, deep)})`;
     throw new VaporaError('input_invalid', message);
   }
+  const value = parse(text, name);
+  const ambiguity = findAmbiguity(text);
+  if (ambiguity === null) return value;
+  const { message, hint, offset } = ambiguity;
+  throw new VaporaError('input_invalid', `${name} ${message} (${placeOf(text, offset)})`, { hint });
+}
+
+function parse(text: string, name: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
