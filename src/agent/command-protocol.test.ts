@@ -122,6 +122,11 @@ describe('what a command says', () => {
     expect(() => read(Array.from({ length: MAX_BYTES }, () => 'x\n'))).toThrow('more than the 10000 bytes');
     const { words } = read(Array.from({ length: 1_000 }, () => '{"progress":"still there"}\n'));
     expect(words).toHaveLength(1_000);
+    // nor do they while they are only half there
+    const full = 'x'.repeat(MAX_BYTES - 20);
+    const { words: late } = read([`{"output":"${full}"}\n{"progr`, 'ess":"still there"}\n'], MAX_BYTES);
+    expect(late).toHaveLength(1);
+    expect(() => read([`{"progress":"${'x'.repeat(MAX_BYTES)}"}\n`])).toThrow('more than the 10000 bytes');
   });
 
   it.each(['{"progress":1}', '{"step":"a"}', '{"step":{"name":"a"}}', '{"step":{"name":"","value":1}}'])(

@@ -22,7 +22,8 @@ export interface StdoutEnd {
 const NEWLINE = 0x0a;
 
 /**
- * Takes stdout in chunks of any size and gives the words in it. What is no word is kept, up to `maxBytes`, until the end.
+ * Takes stdout in chunks of any size and gives the words in it. What is no word is kept, up to `maxBytes`, until the end; no line may
+ * be longer. How the chunks are cut makes no difference.
  * After a {@link ProtocolError} it must not be used any more.
  */
 export class StdoutReader {
@@ -45,7 +46,8 @@ export class StdoutReader {
       start = end + 1;
     }
     this.#line.append(chunk.subarray(start));
-    this.#checkSize();
+    // a line that has no end yet may be a word, which does not count
+    this.#checkSize(this.#line.length);
     return words;
   }
 
@@ -68,15 +70,16 @@ export class StdoutReader {
   #endLine(words: Word[]): void {
     const line = this.#line.bytes();
     if (line.length === 0) return;
+    this.#checkSize(line.length);
     const word = wordOf(line);
     if (word === null) this.#rest.append(line);
     else words.push(word);
     this.#line.clear();
-    this.#checkSize();
+    this.#checkSize(this.#rest.length);
   }
 
-  #checkSize(): void {
-    if (this.#rest.length + this.#line.length <= this.#maxBytes) return;
+  #checkSize(bytes: number): void {
+    if (bytes <= this.#maxBytes) return;
     throw new ProtocolError(`wrote more than the ${this.#maxBytes} bytes on stdout allowed`);
   }
 }
