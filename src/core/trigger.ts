@@ -85,11 +85,12 @@ export function chainProblems(
 /** The template, what triggers it, what triggers that, …: ends where somebody else does it, or where it comes back. */
 function trailOf(templates: ReadonlyMap<string, Triggered>, name: string): string[] {
   const trail = [name];
-  for (;;) {
-    const trigger = templates.get(trail.at(-1) ?? '')?.trigger;
+  for (let last = name; ; ) {
+    const trigger = templates.get(last)?.trigger;
     if (trigger === undefined || trigger === 'manual' || trigger.kind !== 'workflow') return trail;
-    const isSeen = trail.includes(trigger.workflow);
-    trail.push(trigger.workflow);
+    last = trigger.workflow;
+    const isSeen = trail.includes(last);
+    trail.push(last);
     if (isSeen) return trail;
   }
 }
