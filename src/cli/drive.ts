@@ -21,17 +21,17 @@ export interface DriveOptions {
   readonly approve?: AutoApproval;
 }
 
-/** Hears notices from before the instance's id is known on, so that none is missed. */
-export class Ear {
+/** Keeps what it hears until somebody listens, so that nothing is missed while the history is read. */
+class Ear {
   readonly #heard: Notice[] = [];
   readonly #unsubscribe: () => void;
   #listener: ((notice: Notice) => void) | null = null;
 
-  constructor(session: Session) {
+  constructor(session: Session, id: string) {
     this.#unsubscribe = session.api.subscribe((notice) => {
       if (this.#listener === null) this.#heard.push(notice);
       else this.#listener(notice);
-    });
+    }, id);
   }
 
   /** Calls for everything heard so far, then for each notice as it comes. */
@@ -49,12 +49,12 @@ export class Ear {
 export async function drive(
   shell: Shell,
   session: Session,
-  ear: Ear,
   id: string,
   options: DriveOptions,
 ): Promise<WorkflowInstance> {
   session.follow(id);
   const { api } = session;
+  const ear = new Ear(session, id);
   const view = chooseView(shell, session, await api.get(id));
   session.onStop(() => view.stop());
   const stream = new EventStream(options.afterSeq, (event) => view.event(event));
@@ -62,10 +62,9 @@ export async function drive(
   await stream.add(api.history(id, options.afterSeq));
   ear.listen((notice) => {
     if (notice.kind === 'event') {
-      if (notice.event.workflow_id !== id) return;
       stream.push(notice.event);
       if (notice.event.type === 'approval_requested') approver.consider(notice.event.stage);
-    } else if (notice.workflow_id === id) view.progress(notice);
+    } else view.progress(notice);
   });
   const rest = await approver.untilRest();
   ear.close();
@@ -200,10 +199,9 @@ export async function wishAndDrive(
   wish: () => Promise<WorkflowInstance>,
 ): Promise<WorkflowInstance> {
   const before = await session.api.get(id);
-  const ear = new Ear(session);
   session.follow(id);
   const after = await wish();
   // a retry of an ended instance goes on in another one, all of whose events are new
   const afterSeq = after.id === before.id ? before.seq : 0;
-  return drive(shell, session, ear, after.id, { afterSeq });
+  return drive(shell, session, after.id, { afterSeq });
 }

@@ -13,9 +13,12 @@ const MAX_SHOWN_PROBLEMS = 200;
 
 /** The user has interrupted the command, and has been told at once what becomes of it. */
 export class Interruption extends VaporaError {
-  constructor(followed: string | undefined) {
-    const kept = followed === undefined ? '' : `: state is kept; go on with \`vapora resume ${followed}\``;
-    super('engine_stopping', `interrupted${kept}`);
+  /** With `isServer` the instance goes on without the command. */
+  constructor(followed: string | undefined, isServer: boolean) {
+    const after = isServer
+      ? `the server goes on with it; \`vapora history ${followed} --follow\` shows how`
+      : `state is kept; go on with \`vapora resume ${followed}\``;
+    super('engine_stopping', followed === undefined ? 'interrupted' : `interrupted: ${after}`);
   }
 }
 

@@ -3,6 +3,9 @@ import type { Command, CommandOptions } from 'commander';
 
 export const collect = (value: string, before: readonly string[]): string[] => [...before, value];
 
+/** For commands that have nothing to ask of a server. */
+export const LOCAL = { isLocal: true } as const;
+
 export function common(command: Command): Command {
   return command
     .option('--config <file>', 'configuration (default: workflows.toml here or above)')
@@ -14,9 +17,12 @@ export function leaf(
   words: string,
   summary: string,
   examples: readonly string[],
-  more: CommandOptions = {},
+  more: CommandOptions & { readonly isLocal?: boolean } = {},
 ): Command {
   const command = common(parent.command(words, more)).summary(summary).description(sentence(summary));
+  if (more.isLocal !== true) {
+    command.option('--server <url>', 'ask this server (default: the one that holds the store, if any)');
+  }
   return command.addHelpText(
     'after',
     `\nExamples:\n${examples.map((line) => `  $ ${line.includes('| vapora') ? '' : 'vapora '}${line}`).join('\n')}\n`,

@@ -1,13 +1,13 @@
 /** Adds what was probably meant to an error about something unknown. */
 
-import type { EngineConfig } from '../config/load.js';
 import { nearest } from '../config/text.js';
 import type { WorkflowApi } from '../core/api.js';
 import { VaporaError } from '../core/errors.js';
+import type { Catalog } from './catalog.js';
 
 interface Known {
   readonly api: WorkflowApi;
-  readonly config: EngineConfig;
+  readonly catalog: Catalog;
 }
 
 /** Names that a guess is made from, at most. */
@@ -34,10 +34,14 @@ interface Candidates {
   readonly none: string;
 }
 
-async function candidatesFor(error: VaporaError, { api, config }: Known): Promise<Candidates | null> {
+async function candidatesFor(error: VaporaError, { api, catalog }: Known): Promise<Candidates | null> {
   switch (error.code) {
     case 'workflow_unknown':
-      return { names: [...config.templates.keys()], what: 'workflows', none: `${config.file} defines none` };
+      return {
+        names: [...(await catalog.workflows()).keys()],
+        what: 'workflows',
+        none: `${catalog.place} defines none`,
+      };
     case 'instance_unknown': {
       const page = await api.list({ limit: MAX_CANDIDATES });
       const names = page.items.map((item) => item.id);

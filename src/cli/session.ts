@@ -1,25 +1,38 @@
-/** An engine opened for one command, and closed whatever happens to it. */
+/** What a command works with: an engine opened for it, or a server, and closed whatever happens to it. */
 import { isAbsolute, relative, resolve } from 'node:path';
-import type { Engine } from '../compose.js';
 import type { EngineConfig } from '../config/load.js';
 import type { ScheduleApi, WorkflowApi } from '../core/api.js';
 import { VaporaError } from '../core/errors.js';
+import type { Principal } from '../core/instance.js';
+import { type Catalog, localCatalog, serverCatalog } from './catalog.js';
 import { Interruption } from './failure.js';
 import { logLevel, logWriter } from './log.js';
 import { withNearest } from './nearest.js';
-import type { Shell } from './shell.js';
+import type { PersonOptions, Shell } from './shell.js';
+import { namedServer, type ServerTarget, serverOfStore } from './target.js';
 import { clean } from './text.js';
 
 export interface Session {
   readonly api: WorkflowApi;
   readonly schedules: ScheduleApi;
-  readonly config: EngineConfig;
-  /** Wakes everything that is not at an end; answers how many. */
+  readonly catalog: Catalog;
+  /** Wakes everything that is not at an end; answers how many. A server has done so by itself. */
   recover(): Promise<number>;
+  /** Who acts. Throws `usage` where somebody is named though a token says who it is. */
+  person(options: PersonOptions): Principal;
   /** Names the instance that an interrupt leaves behind. */
   follow(id: string): void;
   /** Calls before an interrupt is reported: whatever is drawn has to be cleared by then. */
   onStop(call: () => void): void;
+}
+
+/** An engine or a server, for as long as a session lasts. */
+interface Backend extends Pick<Session, 'api' | 'schedules' | 'catalog' | 'recover' | 'person'> {
+  /** Instances go on without us. */
+  readonly isServer: boolean;
+  /** Rejects when it can't go on. */
+  readonly failed: Promise<never>;
+  close(): Promise<void>;
 }
 
 /** The configuration that `--config` names, or the nearest one. Throws `config_not_found`, `config_invalid`. */
@@ -38,6 +51,7 @@ export async function readConfig(shell: Shell): Promise<EngineConfig> {
 }
 
 export interface SessionOptions {
+  /** The store of this configuration, and no server. */
   readonly config?: EngineConfig;
   /** Nothing is going to be driven, so nobody has to hear what is off. */
   readonly isReading?: boolean;
@@ -46,8 +60,9 @@ export interface SessionOptions {
 }
 
 /**
- * Opens the engine, does `work` and closes the engine again. Rejects with what `work` rejects with, with the store's error when it
- * can't go on, or with `engine_stopping` when the user interrupts: then agents have been stopped and the state is kept.
+ * Opens the engine, or the way to the server, does `work` and closes it again. Rejects with what `work` rejects with, with the
+ * store's error when it can't go on, or with `engine_stopping` when the user interrupts: then agents have been stopped and the state
+ * is kept.
  */
 export async function withEngine(
   shell: Shell,
@@ -56,6 +71,7 @@ export async function withEngine(
 ): Promise<number> {
   const stops: (() => void)[] = [];
   const followed: string[] = [];
+  let isServer = false;
   let interrupt: (error: VaporaError) => void = () => {};
   const interrupted = new Promise<never>((_, reject) => {
     interrupt = reject;
@@ -64,32 +80,30 @@ export async function withEngine(
   interrupted.catch(() => undefined);
   const unsubscribe = shell.host.onInterrupt(() => {
     for (const stop of stops) stop();
-    const interruption = new Interruption(followed.at(-1));
+    const interruption = new Interruption(followed.at(-1), isServer);
     shell.note(clean(interruption.message));
     interrupt(interruption);
   });
   try {
-    const config = more.config ?? (await Promise.race([readConfig(shell), interrupted]));
-    const engine = await Promise.race([openQuietly(shell, config, more), interrupted]);
+    const backend = await Promise.race([openBackend(shell, more), interrupted]);
+    isServer = backend.isServer;
     const session: Session = {
-      api: engine.api,
-      schedules: engine.triggers.scheduler,
-      config,
-      recover: () => engine.recover(),
+      api: backend.api,
+      schedules: backend.schedules,
+      catalog: backend.catalog,
+      recover: () => backend.recover(),
+      person: (options) => backend.person(options),
       follow: (id) => followed.push(id),
       onStop: (call) => stops.push(call),
     };
-    const failed = engine.failed.then((error): never => {
-      throw error;
-    });
     const working = work(session).catch((error: unknown) => withNearest(error, session));
     // whichever loses the race may still be rejected
-    for (const promise of [failed, working]) promise.catch(() => undefined);
+    for (const promise of [backend.failed, working]) promise.catch(() => undefined);
     try {
-      return await Promise.race([working, failed, interrupted]);
+      return await Promise.race([working, backend.failed, interrupted]);
     } finally {
       for (const stop of stops) stop();
-      await closeInTime(shell, engine, failed);
+      await closeInTime(shell, backend);
     }
   } finally {
     unsubscribe();
@@ -104,15 +118,60 @@ export function readEngine(shell: Shell, work: (session: Session) => Promise<num
 /** A store that can't go on may not let itself be closed either. */
 const CLOSE_AFTER_FAILURE_MS = 3_000;
 
-async function closeInTime(shell: Shell, engine: Engine, failed: Promise<never>): Promise<void> {
+async function closeInTime(shell: Shell, { failed, close }: Backend): Promise<void> {
   const patience = failed.catch(
     () => new Promise<void>((resolvePatience) => shell.clock.after(CLOSE_AFTER_FAILURE_MS, resolvePatience)),
   );
-  await Promise.race([engine.close(), patience]);
+  await Promise.race([close(), patience]);
 }
 
-async function openQuietly(shell: Shell, config: EngineConfig, more: SessionOptions): Promise<Engine> {
+async function openBackend(shell: Shell, more: SessionOptions): Promise<Backend> {
+  if (more.config !== undefined) return openLocally(shell, more.config, more);
+  const named = namedServer(shell);
+  if (named !== null) return openServer(shell, named);
+  const config = await readConfig(shell);
+  const found = await serverOfStore(shell, config);
+  return found === null ? openLocally(shell, config, more) : openServer(shell, found);
+}
+
+async function openLocally(shell: Shell, config: EngineConfig, more: SessionOptions): Promise<Backend> {
   const [{ openEngine }, { pino }] = await Promise.all([import('../compose.js'), import('pino')]);
   const level = more.isSilent === true ? 'silent' : logLevel(shell.host.env, more.isReading === true);
-  return openEngine(config, { logger: pino({ level }, logWriter(shell)) });
+  const engine = await openEngine(config, { logger: pino({ level }, logWriter(shell)) });
+  return {
+    isServer: false,
+    api: engine.api,
+    schedules: engine.triggers.scheduler,
+    catalog: localCatalog(config),
+    recover: () => engine.recover(),
+    person: (options) => shell.person(options),
+    failed: engine.failed.then((error): never => {
+      throw error;
+    }),
+    close: () => engine.close(),
+  };
+}
+
+async function openServer(shell: Shell, { url, token }: ServerTarget): Promise<Backend> {
+  const { HttpWorkflowClient } = await import('../http/client.js');
+  const { clock } = shell;
+  const person = shell.person({});
+  const api = new HttpWorkflowClient({ url, clock, person, ...(token === undefined ? {} : { token }) });
+  return {
+    isServer: true,
+    api,
+    schedules: api,
+    catalog: serverCatalog(api),
+    recover: async () => 0,
+    person: (options) => {
+      if (token !== undefined && (options.by !== undefined || (options.group ?? []).length > 0)) {
+        throw new VaporaError('usage', 'the token in `VAPORA_TOKEN` says who acts', {
+          hint: 'leave out who it is, and `--group`',
+        });
+      }
+      return shell.person(options);
+    },
+    failed: new Promise<never>(() => {}),
+    close: async () => api.close(),
+  };
 }

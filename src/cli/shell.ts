@@ -29,6 +29,7 @@ export interface Host {
 export interface CommonOptions {
   readonly config?: string;
   readonly json?: boolean;
+  readonly server?: string;
 }
 
 /** For commands that act in somebody's name. */
@@ -43,6 +44,8 @@ export class Shell {
   readonly isJson: boolean;
   /** As given with `--config`. */
   readonly configFile: string | undefined;
+  /** As given with `--server`. */
+  readonly serverUrl: string | undefined;
   /** For stdout. */
   readonly colors: Palette;
   #around: (write: () => void) => void = (write) => write();
@@ -52,6 +55,7 @@ export class Shell {
     this.clock = clock;
     this.isJson = options.json === true;
     this.configFile = options.config;
+    this.serverUrl = options.server;
     this.colors = paletteFor(host.stdout, host.env);
   }
 

@@ -12,7 +12,7 @@ import type { ResumeOptions } from './commands/resume.js';
 import type { RollbackOptions } from './commands/rollback.js';
 import type { RunOptions } from './commands/run.js';
 import type { ServeOptions } from './commands/serve.js';
-import { collect, common, group, leaf, person } from './leaf.js';
+import { collect, common, group, LOCAL, leaf, person } from './leaf.js';
 import type { CommonOptions, Host, PersonOptions, Shell } from './shell.js';
 
 /** Runs what a command does and keeps its exit code. */
@@ -63,27 +63,36 @@ export function buildTree(
 }
 
 function addSetUp(program: Command, execute: Execute): void {
-  leaf(program, 'init [dir]', 'make a working pipeline to start from', [
-    'init',
-    'init release-pipeline',
-  ]).action((dir: string | undefined, _: object, command: Command) =>
+  leaf(
+    program,
+    'init [dir]',
+    'make a working pipeline to start from',
+    ['init', 'init release-pipeline'],
+    LOCAL,
+  ).action((dir: string | undefined, _: object, command: Command) =>
     execute(command.optsWithGlobals(), async (shell) =>
       (await import('./commands/init.js')).init(shell, dir ?? '.'),
     ),
   );
-  leaf(program, 'check', 'find problems in the configuration, the policies and what can be taken back', [
+  leaf(
+    program,
     'check',
-    'check --config staging/workflows.toml --json',
-  ]).action((_: object, command: Command) =>
+    'find problems in the configuration, the policies and what can be taken back',
+    ['check', 'check --config staging/workflows.toml --json'],
+    LOCAL,
+  ).action((_: object, command: Command) =>
     execute(command.optsWithGlobals(), async (shell) => (await import('./commands/check.js')).check(shell)),
   );
 }
 
 function addServe(program: Command, execute: Execute): void {
-  leaf(program, 'serve', 'serve the engine over HTTP until it is told to stop', [
+  leaf(
+    program,
     'serve',
-    'serve --port 9000 --json',
-  ])
+    'serve the engine over HTTP until it is told to stop',
+    ['serve', 'serve --port 9000 --json'],
+    LOCAL,
+  )
     .option('--host <address>', 'where to listen (default: 127.0.0.1)')
     .option('--port <port>', 'where to listen, 0 for any that is free (default: 8420)')
     .action((options: ServeOptions, command: Command) =>
@@ -348,14 +357,22 @@ function addAudit(program: Command, execute: Execute): void {
 }
 
 function addDiagnosis(program: Command, execute: Execute): void {
-  leaf(program, 'doctor', 'show versions, store, policies and agents, and what is wrong with them', [
+  leaf(
+    program,
     'doctor',
-  ]).action((_: object, command: Command) =>
+    'show versions, store, policies and agents, and what is wrong with them',
+    ['doctor'],
+    LOCAL,
+  ).action((_: object, command: Command) =>
     execute(command.optsWithGlobals(), async (shell) => (await import('./commands/doctor.js')).doctor(shell)),
   );
-  leaf(program, 'completion <shell>', 'print a completion script for bash, zsh or fish', [
-    'completion bash > ~/.local/share/bash-completion/completions/vapora',
-  ]).action((name: string, _: object, command: Command) =>
+  leaf(
+    program,
+    'completion <shell>',
+    'print a completion script for bash, zsh or fish',
+    ['completion bash > ~/.local/share/bash-completion/completions/vapora'],
+    LOCAL,
+  ).action((name: string, _: object, command: Command) =>
     execute(command.optsWithGlobals(), async (shell) =>
       (await import('./commands/completion.js')).completion(shell, program, name),
     ),

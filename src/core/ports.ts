@@ -78,6 +78,8 @@ export interface InstancePage {
  * - Reads are never staler than the caller's own resolved writes.
  * - `load` answers null for an instance that was never saved or is deleted.
  * - `loadActive` yields each instance with {@link isLive} in batches, in no order, as of some moment after the call.
+ * - `changedSince` yields the ids of instances whose state is of `at` or later, in batches, in no order, as of some moment after the
+ *   call.
  * - `delete` removes an instance that is not live, with its history; deleting what is not there is no error.
  * - `history` yields entries by ascending revision, from `afterRevision` (exclusive) on, as stored: it does not verify them.
  * - Templates and blobs are immutable and content-addressed: saving the same again is no error and costs no second copy. A blob
@@ -89,6 +91,7 @@ export interface WorkflowStore {
   save(commit: Commit): Promise<StoredInstance>;
   load(id: InstanceId): Promise<StoredInstance | null>;
   loadActive(): AsyncIterable<readonly StoredInstance[]>;
+  changedSince(at: number): AsyncIterable<readonly InstanceId[]>;
   delete(id: InstanceId): Promise<void>;
   list(query: InstanceQuery): Promise<InstancePage>;
   history(id: InstanceId, afterRevision?: number): AsyncIterable<Entry>;

@@ -49,6 +49,7 @@ export class TestStore implements WorkflowStore {
       yield batch;
     }
   }
+  readonly changedSince: WorkflowStore['changedSince'] = (at) => this.#inner.changedSince(at);
   readonly delete: WorkflowStore['delete'] = (id) => this.#inner.delete(id);
   readonly list: WorkflowStore['list'] = (query) => this.#inner.list(query);
   readonly history: WorkflowStore['history'] = (id, after) => this.#inner.history(id, after);

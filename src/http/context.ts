@@ -12,11 +12,13 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { AllowAllAuthorizer } from '../auth/allow-all.js';
 import type { CedarAuthorizer } from '../auth/cedar.js';
 import type { WorkflowApi } from '../core/api.js';
+import type { InstanceId } from '../core/names.js';
 import type { Clock } from '../core/ports.js';
 import type { WorkflowTemplate } from '../core/template.js';
 import type { Triggers } from '../triggers/triggers.js';
 import type { Access, Endpoint, Valid } from './contract/endpoint.js';
 import type { HealthReport, ReadyReport } from './contract/health.js';
+import type { EventHub } from './event-hub.js';
 import type { Guard } from './guard.js';
 import type { Identifier, Identity } from './identity.js';
 
@@ -36,6 +38,9 @@ export interface ServerContext {
   readonly identifier: Identifier;
   readonly guard: Guard;
   readonly authorizer: CedarAuthorizer | AllowAllAuthorizer;
+  readonly hub: EventHub;
+  /** Ids of instances that have changed since; milliseconds since the epoch. */
+  changedSince(at: number): AsyncIterable<readonly InstanceId[]>;
   /** Those that new instances are started with. */
   templates(): ReadonlyMap<string, WorkflowTemplate>;
   health(): HealthReport;

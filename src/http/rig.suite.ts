@@ -4,9 +4,11 @@ import { onTestFinished } from 'vitest';
 import { defineAgent } from '../agent/agent.js';
 import { openEngine } from '../compose.js';
 import { parseConfig } from '../config/load.js';
+import type { WorkflowApi } from '../core/api.js';
 import { systemClock } from '../engine/clock.js';
 import { contextOf } from '../serve/context.js';
 import type { App } from './context.js';
+import type { EventHub } from './event-hub.js';
 import { createServer, DEFAULT_SERVER_LIMITS, type ServerLimits } from './server.js';
 
 const CONFIG = `
@@ -44,6 +46,14 @@ export interface Answer {
 
 export interface HttpRig {
   readonly app: App;
+  readonly api: WorkflowApi;
+  readonly hub: EventHub;
+  /** Really listens; answers the URL. */
+  listen(): Promise<string>;
+  /** Resolves once exactly so many follow all events. */
+  streaming(count: number): Promise<void>;
+  /** Breaks every connection. */
+  cutStreams(): void;
   /** `METHOD /path/{parameter}` of everything that the server answers. */
   routes(): string[];
   ask(method: 'GET' | 'POST' | 'DELETE' | 'PUT', path: string, more?: Asked): Promise<Answer>;
@@ -93,7 +103,20 @@ export async function openHttpRig(options: RigOptions = {}): Promise<HttpRig> {
     await app.close();
     await engine.close();
   });
-  return { app, routes: () => routesOf(app), ask: (method, path, more) => ask(app, method, path, more) };
+  const { hub } = context;
+  const streaming = async (count: number): Promise<void> => {
+    while (hub.followers !== count) await new Promise((resolve) => setTimeout(resolve, 5));
+  };
+  return {
+    app,
+    api: engine.api,
+    hub,
+    listen: () => app.listen({ host: '127.0.0.1', port: 0 }),
+    streaming,
+    cutStreams: () => app.server.closeAllConnections(),
+    routes: () => routesOf(app),
+    ask: (method, path, more) => ask(app, method, path, more),
+  };
 }
 
 /** Out of the router's own listing: a route that nobody declared would be in it too. */

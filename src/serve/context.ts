@@ -2,6 +2,7 @@
 import type { Engine } from '../compose.js';
 import type { EngineConfig } from '../config/load.js';
 import type { ServerContext } from '../http/context.js';
+import { EventHub } from '../http/event-hub.js';
 import { Guard } from '../http/guard.js';
 import { TrustingIdentifier } from '../http/identity.js';
 
@@ -23,6 +24,8 @@ export function contextOf(config: EngineConfig, engine: Engine, more: Surroundin
     identifier: new TrustingIdentifier(),
     guard: new Guard(engine.authorizer),
     authorizer: engine.authorizer,
+    hub: new EventHub(engine.api, clock.newId()),
+    changedSince: (at) => engine.store.changedSince(at),
     templates: () => config.templates,
     health: () => ({ status: state.isClosing ? 'stopping' : 'ok', version, warnings }),
     ready: () => ({

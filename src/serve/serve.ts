@@ -6,6 +6,7 @@ import type { VaporaError } from '../core/errors.js';
 import { systemClock } from '../engine/clock.js';
 import type { App } from '../http/context.js';
 import { createServer } from '../http/server.js';
+import { announceServer } from '../store/surreal/holder.js';
 import { contextOf } from './context.js';
 import { listen, type ServerAddress } from './listen.js';
 
@@ -36,13 +37,14 @@ export async function serve(config: EngineConfig, options: ServeOptions): Promis
     const app = await createServer({ context, log, version });
     engine.triggers.start();
     const url = await listen(app, address);
+    await announceServer(config.engine.store, url);
     const recovered = engine.recover().finally(() => {
       state.isRecovered = true;
     });
     let closing: Promise<void> | null = null;
     const close = (): Promise<void> => {
       state.isClosing = true;
-      closing ??= closeAll(app, engine);
+      closing ??= announceServer(config.engine.store, null).finally(() => closeAll(app, engine));
       return closing;
     };
     return { url, failed: engine.failed, recovered, close };

@@ -249,6 +249,19 @@ function describeBounds(current: () => WorkflowStore): void {
     await expect(current().list({ limit })).rejects.toMatchObject({ code: 'input_invalid' });
   });
 
+  it('tells what has changed since a moment, written out or not, ended or not', async () => {
+    const at = 5_000_000_000_000;
+    await current().save(creation('unchanged', { at: at - 1 }));
+    const changed = await current().save(creation('changed', { at: at - 1 }));
+    await current().save(note(changed));
+    await current().save(completion(await current().save(creation('changed-ended', { at }))));
+    const gone = await current().save(completion(await current().save(creation('changed-gone', { at }))));
+    await current().delete(gone.instance.id);
+    const found = (await collect(current().changedSince(at))).flat();
+    expect(found.toSorted()).toEqual(['changed', 'changed-ended']);
+    expect(await collect(current().changedSince(at * 2))).toEqual([]);
+  });
+
   it('loads every live instance, newest state first of all, and no ended one', async () => {
     const live = await Promise.all(
       Array.from({ length: 1_200 }, (_, n) => current().save(creation(`live-${n}`))),

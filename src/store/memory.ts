@@ -78,6 +78,13 @@ export class MemoryWorkflowStore implements WorkflowStore, TriggerBook, EndedIns
     for (let start = 0; start < live.length; start += BATCH) yield live.slice(start, start + BATCH);
   }
 
+  async *changedSince(at: number): AsyncIterable<readonly InstanceId[]> {
+    this.#checkOpen();
+    const changed = [...this.#data.instances.values()].filter(({ instance }) => instance.updatedAt >= at);
+    const ids = changed.map(({ instance }) => instance.id);
+    for (let start = 0; start < ids.length; start += BATCH) yield ids.slice(start, start + BATCH);
+  }
+
   async delete(id: InstanceId): Promise<void> {
     this.#checkOpen();
     const current = this.#data.instances.get(id);

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { buildTree } from '../../src/cli/tree.js';
 
 const DOCUMENT = readFileSync(new URL('../../docs/cli.md', import.meta.url), 'utf8');
-const COMMON = new Set(['--config', '--json', '--help', '--version']);
+const COMMON = new Set(['--config', '--server', '--json', '--help', '--version']);
 
 const output = { stdout: { write: () => true }, stderr: { write: () => true } };
 const program = buildTree(async () => undefined, '0', output);

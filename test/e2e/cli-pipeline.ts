@@ -94,6 +94,7 @@ export class CliPipeline {
   readonly directory: string;
   /** Other processes must not be disturbed by what a developer has in their environment. */
   readonly env: NodeJS.ProcessEnv;
+  readonly #servers: ChildProcessWithoutNullStreams[] = [];
 
   constructor() {
     this.directory = mkdtempSync(join(tmpdir(), 'vapora-cli-'));
@@ -138,7 +139,27 @@ export class CliPipeline {
     return spawn(VAPORA, args, { cwd: this.directory, env: this.env });
   }
 
+  /** A server over the pipeline's store. Answers its URL once it listens. */
+  async serve(...args: string[]): Promise<{ url: string; child: ChildProcessWithoutNullStreams }> {
+    const child = this.start('serve', '--port', '0', '--json', ...args);
+    this.#servers.push(child);
+    let stdout = '';
+    let stderr = '';
+    child.stderr.on('data', (chunk) => {
+      stderr += String(chunk);
+    });
+    const url = await new Promise<string>((resolve, reject) => {
+      child.stdout.on('data', (chunk) => {
+        stdout += String(chunk);
+        if (stdout.includes('\n')) resolve(String(JSON.parse(stdout.split('\n')[0] ?? '').url));
+      });
+      child.once('close', (code) => reject(new Error(`the server ended with ${code}: ${stderr}`)));
+    });
+    return { url, child };
+  }
+
   close(): void {
+    for (const server of this.#servers) server.kill('SIGKILL');
     rmSync(this.directory, { recursive: true, force: true });
   }
 }

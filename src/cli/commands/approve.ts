@@ -15,7 +15,7 @@ export async function approve(
   options: ApproveOptions,
 ): Promise<number> {
   return withEngine(shell, async (session) => {
-    const by = shell.person(options);
+    const by = session.person(options);
     const { comment } = options;
     const wish = () => session.api.approve(id, stage, by, comment === undefined ? {} : { comment });
     return exitOfRest(await wishAndDrive(shell, session, id, wish));
@@ -34,7 +34,7 @@ export async function reject(
 ): Promise<number> {
   const reason = requireText(options.reason, '`--reason`');
   return withEngine(shell, async (session) => {
-    const by = shell.person(options);
+    const by = session.person(options);
     const wish = () => session.api.reject(id, stage, by, reason);
     return exitOfEnding(await wishAndDrive(shell, session, id, wish));
   });

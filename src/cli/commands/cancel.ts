@@ -10,7 +10,7 @@ export interface CancelOptions extends PersonOptions {
 
 export async function cancel(shell: Shell, id: string, options: CancelOptions): Promise<number> {
   return withEngine(shell, async (session) => {
-    const by = shell.person(options);
+    const by = session.person(options);
     const { compensate } = options;
     const wish = () => session.api.cancel(id, by, { compensate });
     return exitOfEnding(await wishAndDrive(shell, session, id, wish));

@@ -40,7 +40,7 @@ function letterLines(letters: readonly DeadLetter[], { colors }: Shell): string[
 export async function retryLetter(shell: Shell, letter: string, options: PersonOptions): Promise<number> {
   return withEngine(shell, async (session) => {
     const { id, stage } = await findLetter(session.api, letter);
-    const by = shell.person(options);
+    const by = session.person(options);
     const rest = await wishAndDrive(shell, session, id, () => session.api.retryDeadLetter(letter, by));
     return findStage(rest, stage)?.compensation.status === 'compensated' ? 0 : 1;
   });
@@ -52,9 +52,9 @@ export interface ResolveOptions extends PersonOptions {
 
 export async function resolveLetter(shell: Shell, letter: string, options: ResolveOptions): Promise<number> {
   const reason = requireText(options.reason, '`--reason`');
-  return withEngine(shell, async ({ api }) => {
+  return withEngine(shell, async ({ api, person }) => {
     await findLetter(api, letter);
-    const instance = await api.resolveDeadLetter(letter, shell.person(options), reason);
+    const instance = await api.resolveDeadLetter(letter, person(options), reason);
     shell.json(resultJson(instance, await api.artifacts(instance.id)));
     shell.say(`resolved ${clean(letter)}`, ...summaryLines(instance, shell.colors));
     return 0;

@@ -30,11 +30,11 @@ export async function list(shell: Shell, options: ListOptions): Promise<number> 
     ...(options.label.length === 0 ? {} : { labels: options.label }),
     ...(options.cursor === undefined ? {} : { cursor: options.cursor }),
   };
-  return readEngine(shell, async ({ api, config }) => {
+  return readEngine(shell, async ({ api, catalog }) => {
     const page = await api.list(query);
     const { workflow } = options;
     // instances may be older than the configuration, so an unknown name is an error only where it finds nothing
-    if (page.items.length === 0 && workflow !== undefined && !config.templates.has(workflow)) {
+    if (page.items.length === 0 && workflow !== undefined && !(await catalog.workflows()).has(workflow)) {
       throw new VaporaError('workflow_unknown', `there is no workflow ${quoted(workflow)}`);
     }
     shell.json({ instances: page.items.map(summaryJson), next: page.next });

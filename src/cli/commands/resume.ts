@@ -34,7 +34,7 @@ async function resumeOne(
     shell.say(...summaryLines(before, shell.colors));
     return exitOfRest(before);
   }
-  const rest = await wishAndDrive(shell, session, id, () => api.resume(id, shell.person(options)));
+  const rest = await wishAndDrive(shell, session, id, () => api.resume(id, session.person(options)));
   return exitOfRest(rest);
 }
 

@@ -5,7 +5,7 @@ import type { PersonOptions, Shell } from '../shell.js';
 
 export async function retry(shell: Shell, id: string, options: PersonOptions): Promise<number> {
   return withEngine(shell, async (session) => {
-    const by = shell.person(options);
+    const by = session.person(options);
     const wish = async () => {
       const next = await session.api.retry(id, by);
       if (next.id !== id) shell.note(`instance ${id} has ended; ${next.id} goes on from it`);

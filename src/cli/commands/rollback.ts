@@ -21,7 +21,7 @@ export async function rollback(shell: Shell, id: string, options: RollbackOption
     });
   }
   return withEngine(shell, async (session) => {
-    const by = shell.person(options);
+    const by = session.person(options);
     const rest = await wishAndDrive(shell, session, id, () => session.api.rollback(id, by, to));
     return to === undefined ? exitOfEnding(rest) : exitOfRest(rest);
   });

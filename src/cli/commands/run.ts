@@ -2,8 +2,8 @@
 import { nearest, quoted } from '../../config/text.js';
 import { VaporaError } from '../../core/errors.js';
 import { isLive, type Principal, type WorkflowInstance } from '../../core/instance.js';
-import type { WorkflowTemplate } from '../../core/template.js';
-import { type AutoApproval, drive, Ear, exitOfRest } from '../drive.js';
+import type { Catalog } from '../catalog.js';
+import { type AutoApproval, drive, exitOfRest } from '../drive.js';
 import { parseLabels, readInput } from '../input.js';
 import { type Session, withEngine } from '../session.js';
 import type { Shell } from '../shell.js';
@@ -20,16 +20,14 @@ export interface RunOptions {
 export async function run(shell: Shell, workflow: string, options: RunOptions): Promise<number> {
   const labels = parseLabels(options.label);
   return withEngine(shell, async (session) => {
-    const { api, config } = session;
-    const initiator = shell.person({
+    const { api, catalog } = session;
+    const initiator = session.person({
       group: options.group,
       ...(options.initiator === undefined ? {} : { by: options.initiator }),
     });
-    const approve = autoApproval(options.approve, initiator, config.templates.get(workflow));
-    const { maxInputBytes } = config.engine.limits;
+    const approve = await autoApproval(options.approve, initiator, workflow, catalog);
     const input =
-      options.input === undefined ? {} : await readInput(options.input, shell.host, maxInputBytes);
-    const ear = new Ear(session);
+      options.input === undefined ? {} : await readInput(options.input, shell.host, catalog.maxInputBytes);
     const { id, isNew } = await api.start({
       workflow,
       input,
@@ -38,7 +36,7 @@ export async function run(shell: Shell, workflow: string, options: RunOptions): 
       ...(options.id === undefined ? {} : { id: options.id }),
     });
     if (!isNew) await goOn(shell, session, id, initiator);
-    const rest = await drive(shell, session, ear, id, {
+    const rest = await drive(shell, session, id, {
       afterSeq: 0,
       ...(approve === null ? {} : { approve }),
     });
@@ -54,14 +52,15 @@ async function goOn(shell: Shell, { api }: Session, id: string, by: Principal): 
 }
 
 /** Throws `stage_unknown` for a name that the workflow does not have: a typo would otherwise wait for ever. */
-function autoApproval(
+async function autoApproval(
   names: readonly string[],
   by: Principal,
-  template: WorkflowTemplate | undefined,
-): AutoApproval | null {
+  workflow: string,
+  catalog: Catalog,
+): Promise<AutoApproval | null> {
   if (names.length === 0) return null;
   if (names.includes('all')) return { stages: 'all', by };
-  const stages = template?.stages.map((stage) => stage.name) ?? names;
+  const stages = (await catalog.workflows()).get(workflow) ?? names;
   for (const name of names) {
     if (stages.includes(name)) continue;
     const near = nearest(name, stages);
@@ -69,11 +68,9 @@ function autoApproval(
       near === undefined
         ? `its stages are ${stages.map(quoted).join(', ')}`
         : `did you mean ${quoted(near)}?`;
-    throw new VaporaError(
-      'stage_unknown',
-      `workflow ${quoted(template?.name ?? '')} has no stage ${quoted(name)}`,
-      { hint },
-    );
+    throw new VaporaError('stage_unknown', `workflow ${quoted(workflow)} has no stage ${quoted(name)}`, {
+      hint,
+    });
   }
   return { stages: new Set(names), by };
 }

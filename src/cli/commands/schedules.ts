@@ -34,13 +34,19 @@ function timeOrNever(at: number | null): string {
 }
 
 export function pauseSchedule(shell: Shell, workflow: string, options: PersonOptions): Promise<number> {
-  const by = shell.person(options);
-  return change(shell, ({ schedules }) => schedules.pauseSchedule(workflow, by), 'paused');
+  return change(
+    shell,
+    ({ schedules, person }) => schedules.pauseSchedule(workflow, person(options)),
+    'paused',
+  );
 }
 
 export function resumeSchedule(shell: Shell, workflow: string, options: PersonOptions): Promise<number> {
-  const by = shell.person(options);
-  return change(shell, ({ schedules }) => schedules.resumeSchedule(workflow, by), 'resumed');
+  return change(
+    shell,
+    ({ schedules, person }) => schedules.resumeSchedule(workflow, person(options)),
+    'resumed',
+  );
 }
 
 function change(

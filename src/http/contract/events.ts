@@ -23,3 +23,32 @@ export const listEvents = endpoint({
   }),
   answer: z.object({ events: z.array(Event), next: z.int().nullable() }),
 });
+
+const Stream = z.object({
+  after: z
+    .string()
+    .max(100)
+    .optional()
+    .meta({ description: 'as the header `Last-Event-ID`, for callers that cannot set one' }),
+});
+
+export const streamInstance = endpoint({
+  method: 'GET',
+  path: `${API_PREFIX}/instances/:id/events/stream`,
+  id: 'streamInstance',
+  tag,
+  summary: 'events of an instance as they happen, as server-sent events',
+  params: InstanceParams,
+  query: Stream,
+  answer: 'text/event-stream',
+});
+
+export const streamAll = endpoint({
+  method: 'GET',
+  path: `${API_PREFIX}/events/stream`,
+  id: 'streamAll',
+  tag,
+  summary: 'events of all instances that the caller may read, as server-sent events',
+  query: Stream,
+  answer: 'text/event-stream',
+});

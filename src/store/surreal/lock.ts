@@ -21,7 +21,12 @@ export interface LockHolder {
   readonly command: string;
   /** ISO 8601. */
   readonly since: string;
+  /** Where the holder answers for the store over HTTP; absent: it does not. */
+  readonly url?: string;
 }
+
+/** Locks of this process, by path. */
+const held = new Map<string, { content: string }>();
 
 export interface FileLock {
   /** Lets go at once; otherwise the lock goes with the process. */
@@ -79,16 +84,40 @@ export async function readHolder(dataPath: string): Promise<LockHolder | null> {
 }
 
 function heldLock(path: string, content: string): FileLock {
+  const lock = { content };
+  held.set(path, lock);
   const release = (): void => {
     process.off('exit', release);
+    held.delete(path);
     try {
-      if (readFileSync(path, 'utf8') === content) rmSync(path, { force: true });
+      if (readFileSync(path, 'utf8') === lock.content) rmSync(path, { force: true });
     } catch {
       // gone already, or no longer reachable: a holder that is dead is taken over anyway
     }
   };
   process.on('exit', release);
   return { release };
+}
+
+/**
+ * Writes into the lock that this process holds where it answers for the store, so that others find it; null takes it back. What is
+ * not locked, such as a store in memory, is left alone.
+ */
+export async function announceHolder(dataPath: string, url: string | null): Promise<void> {
+  const path = lockPath(dataPath);
+  const lock = held.get(path);
+  if (lock === undefined) return;
+  const { url: _, ...holder } = JSON.parse(lock.content) as LockHolder;
+  const content = JSON.stringify(url === null ? holder : { ...holder, url });
+  const draft = `${path}.${process.pid}.${randomUUID()}`;
+  try {
+    await writeFile(draft, content, { flag: 'wx' });
+    lock.content = content;
+    await rename(draft, path);
+  } catch (error) {
+    await rm(draft, { force: true });
+    throw lockFailure(error, dataPath);
+  }
 }
 
 async function linkNew(draft: string, path: string): Promise<boolean> {

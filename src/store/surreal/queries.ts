@@ -189,6 +189,18 @@ export async function* loadLive(
   }
 }
 
+export async function* idsChangedSince(db: Database, at: number): AsyncGenerator<readonly InstanceId[]> {
+  const index = `${INSTANCES}_updated_at`;
+  const [found] = await db.run(
+    `SELECT VALUE id FROM ${INSTANCES} WITH INDEX ${index} WHERE updated_at >= $at`,
+    {
+      at,
+    },
+  );
+  const ids = (found as readonly RecordId[]).map(({ id }) => asInstanceId(String(id)));
+  for (let start = 0; start < ids.length; start += BATCH) yield ids.slice(start, start + BATCH);
+}
+
 export async function* readHistory(
   db: Database,
   id: InstanceId,

@@ -30,7 +30,7 @@ import { HeadBook } from './head-book.js';
 import { MarkTable } from './mark-table.js';
 import { migrate } from './migrate.js';
 import { Projection } from './projection.js';
-import { listEnded, listInstances, loadLive, readHistory } from './queries.js';
+import { idsChangedSince, listEnded, listInstances, loadLive, readHistory } from './queries.js';
 import { type Fold, type JournalTail, recover, takeOver } from './recovery.js';
 import { deletionText, instanceId, type StateRow, storedOf } from './rows.js';
 import { noStatistics, type StoreStatistics } from './statistics.js';
@@ -189,6 +189,12 @@ export class SurrealWorkflowStore implements WorkflowStore, TriggerBook, EndedIn
     );
     for (let start = 0; start < live.length; start += LIVE_BATCH) yield live.slice(start, start + LIVE_BATCH);
     yield* loadLive(this.#db, (id) => (seen.has(id) ? null : this.#book.get(id)?.stored));
+  }
+
+  async *changedSince(at: number): AsyncIterable<readonly InstanceId[]> {
+    this.#checkUsable();
+    await this.#projection.flush();
+    yield* idsChangedSince(this.#db, at);
   }
 
   async delete(id: InstanceId): Promise<void> {

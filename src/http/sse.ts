@@ -1,0 +1,116 @@
+/** One connection of server-sent events. What a slow reader has not taken yet is never piled up: whoever writes waits. */
+import type { FastifyReply } from 'fastify';
+import type { Clock } from '../core/ports.js';
+
+/** A proxy gives a silent connection up after a minute or so. */
+const HEARTBEAT_MS = 15_000;
+/** A reader that takes nothing for so long is gone, or as good as gone. */
+const STALLED_MS = 60_000;
+/** How long a client waits before it connects again. */
+const RETRY_MS = 1_000;
+
+export interface Frame {
+  readonly id?: string;
+  /** Left out: `message`. */
+  readonly event?: string;
+  /** JSON, on one line. */
+  readonly data: string;
+}
+
+export function frameText({ id, event, data }: Frame): string {
+  const head = `${id === undefined ? '' : `id: ${id}\n`}${event === undefined ? '' : `event: ${event}\n`}`;
+  return `${head}data: ${data}\n\n`;
+}
+
+export class EventConnection {
+  readonly #reply: FastifyReply;
+  readonly #clock: Clock;
+  readonly #onClose = new Set<() => void>();
+  #cancelHeartbeat: () => void = () => {};
+  #isClosed = false;
+
+  /** Takes the answer over and begins it. */
+  constructor(reply: FastifyReply, clock: Clock) {
+    this.#reply = reply;
+    this.#clock = clock;
+    const headers = reply.getHeaders();
+    reply.hijack();
+    reply.raw.writeHead(200, {
+      ...(headers as Record<string, string>),
+      'content-type': 'text/event-stream; charset=utf-8',
+      'cache-control': 'no-store',
+      // nginx would hold events back otherwise
+      'x-accel-buffering': 'no',
+    });
+    reply.raw.on('close', () => this.close());
+    reply.raw.on('error', () => this.close());
+    reply.raw.write(`retry: ${RETRY_MS}\n\n`);
+    this.#beat();
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /** Resolves once there is room for more; at once where the connection is closed. */
+  async send(frame: Frame): Promise<void> {
+    if (this.#isClosed || this.#reply.raw.write(frameText(frame))) return;
+    let cancel: () => void = () => {};
+    await new Promise<void>((resolve) => {
+      this.#reply.raw.once('drain', resolve);
+      this.#onClose.add(resolve);
+      cancel = this.#clock.after(STALLED_MS, () => {
+        // an orderly end would wait for the reader
+        this.#reply.raw.destroy();
+        this.close();
+      });
+    });
+    cancel();
+  }
+
+  /** Calls once the connection is closed, or at once where it is. Returns its unsubscribe. */
+  onClose(call: () => void): () => void {
+    if (this.#isClosed) call();
+    else this.#onClose.add(call);
+    return () => this.#onClose.delete(call);
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#cancelHeartbeat();
+    this.#reply.raw.end();
+    for (const call of this.#onClose) call();
+    this.#onClose.clear();
+  }
+
+  #beat(): void {
+    this.#cancelHeartbeat = this.#clock.after(HEARTBEAT_MS, () => {
+      if (this.#isClosed) return;
+      if (!this.#reply.raw.writableNeedDrain) this.#reply.raw.write(': still here\n\n');
+      this.#beat();
+    });
+  }
+}
+
+/** Wakes one waiter; a call while nobody waits is remembered. */
+export class Signal {
+  #isSet = false;
+  #wake: (() => void) | null = null;
+
+  set(): void {
+    this.#isSet = true;
+    this.#wake?.();
+    this.#wake = null;
+  }
+
+  /** Resolves once it has been set since the last wait. */
+  async wait(): Promise<void> {
+    if (!this.#isSet) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+    this.#isSet = false;
+  }
+}
