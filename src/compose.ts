@@ -11,6 +11,7 @@ import { createSdkRunner } from './agent/sdk-runner.js';
 import { AllowAllAuthorizer } from './auth/allow-all.js';
 import { CedarAuthorizer } from './auth/cedar.js';
 import type { EngineConfig } from './config/load.js';
+import { redactStoreUrl } from './config/store-url.js';
 import type { VaporaError } from './core/errors.js';
 import type { Clock } from './core/ports.js';
 import type { WorkflowTemplate } from './core/template.js';
@@ -144,14 +145,19 @@ async function clearTraces(config: EngineConfig, clock: Clock): Promise<() => vo
   const workRoot = workRootOf(config);
   const runFile = join(workRoot, 'engine.run');
   await endHolders(runFile, clock);
-  await endOrphans(config.engine.store, clock);
+  await endOrphans(ownerOf(config), clock);
   await removeStaleWorkdirs(workRoot);
   return holdRunFile(runFile);
 }
 
+/** What traces of an engine are marked with: its store, without a password that could be guessed from a mark. */
+function ownerOf(config: EngineConfig): string {
+  return redactStoreUrl(config.engine.store);
+}
+
 /** Of its own for each store: the lock on the store then guards the directory too. */
 function workRootOf(config: EngineConfig): string {
-  return join(config.directory, '.vapora', 'work', sha256(config.engine.store).slice(0, 16));
+  return join(config.directory, '.vapora', 'work', sha256(ownerOf(config)).slice(0, 16));
 }
 
 function openTransport(config: EngineConfig, agents: readonly Agent[], clock: Clock): InProcessTransport {
@@ -163,7 +169,7 @@ function openTransport(config: EngineConfig, agents: readonly Agent[], clock: Cl
     maxTotalArtifactBytes,
     maxOutputBytes,
   };
-  const owner = config.engine.store;
+  const owner = ownerOf(config);
   const workRoot = workRootOf(config);
   return new InProcessTransport(clock, [
     ...config.agents.map((agent) => createCommandRunner(agent, { clock, owner, limits, workRoot })),

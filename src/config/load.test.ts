@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { VaporaError } from '../core/errors.js';
+import { parseStoreUrl } from '../store/surreal/url.js';
 import { ENVIRONMENT_OVERRIDES } from './env.js';
 import { findConfig, loadConfig, MAX_CONFIG_BYTES, parseConfig } from './load.js';
 import { formatProblem } from './report.js';
@@ -245,6 +246,24 @@ describe('environment variables', () => {
 
   it('count as not set where empty', () => {
     expect(parse('', { VAPORA_STORE: '', VAPORA_ON_DENY: '' }).engine.onDeny).toBe('block');
+  });
+
+  it('give user and password of a server, above those of its URL', () => {
+    const env = { VAPORA_STORE_USER: 'ann', VAPORA_STORE_PASSWORD: 'p@ss/w:rd%' };
+    const store = (url: string, more: NodeJS.ProcessEnv = env) =>
+      parse(`[engine]\nstore = "${url}"`, more).engine.store;
+    expect(parseStoreUrl(store('wss://bob:x@db.example.org/a/b?user=database'))).toMatchObject({
+      credentials: { username: 'ann', password: 'p@ss/w:rd%' },
+      address: 'wss://db.example.org',
+      namespace: 'a',
+      database: 'b',
+      level: 'database',
+    });
+    expect(parseStoreUrl(store('ws://bob:x@h', { VAPORA_STORE_PASSWORD: 'y' }))).toMatchObject({
+      credentials: { username: 'bob', password: 'y' },
+    });
+    expect(store('ws://bob:x@h', {})).toBe('ws://bob:x@h');
+    expect(store('mem://')).toBe('mem://');
   });
 
   it.each(ENVIRONMENT_OVERRIDES.filter(({ key }) => key[1] !== 'cedar_policy_dir'))(

@@ -13,6 +13,7 @@ import { unservedMessage, unservedRoles } from './roles.js';
 import { documentShape } from './schema.js';
 import { buildSettings, type EngineSettings } from './settings.js';
 import { type Sources, sourcesOf } from './sources.js';
+import { withStoreCredentials } from './store-url.js';
 import { buildTemplates } from './templates.js';
 import { quoted } from './text.js';
 
@@ -49,10 +50,10 @@ export function parseConfig(text: string, where: { file: string }, env: NodeJS.P
   const written = parseDocument(text, report);
   report.throwIfAny(name);
   const root = applyEnvironment(written ?? emptyTable(null), env);
-  return buildConfig(root, where.file, report);
+  return buildConfig(root, where.file, report, env);
 }
 
-function buildConfig(root: TableNode, file: string, report: Report): EngineConfig {
+function buildConfig(root: TableNode, file: string, report: Report, env: NodeJS.ProcessEnv): EngineConfig {
   const row = documentShape.read(root, [], report);
   const absolute = resolve(file);
   const directory = dirname(absolute);
@@ -66,7 +67,7 @@ function buildConfig(root: TableNode, file: string, report: Report): EngineConfi
   return deepFreeze({
     file: absolute,
     directory,
-    engine,
+    engine: { ...engine, store: withStoreCredentials(engine.store, env) },
     templates,
     agents,
     warnings: [...report.warnings, ...roleWarnings(templates, agents, report, sources)],

@@ -109,6 +109,11 @@ const cases: [string, string, string][] = [
     '2:9: store `ws://***@:80:80` is no valid URL, expected `ws://HOST:PORT`',
   ],
   [
+    'a server whose password is not encoded',
+    '[engine]\nstore = "ws://root:sec/ret@host"',
+    '2:9: store `ws://***@host` is no valid URL, expected `ws://HOST:PORT`',
+  ],
+  [
     'a trigger that is none',
     '[[workflows]]\nname = "w"\ntrigger = "shedule"\nstages = [{ name = "s", agents = ["r"] }]',
     '3:11: `workflows[0].trigger` is `shedule`, expected `manual` or `schedule` or `webhook` or `workflow` (did you mean `schedule`?)',

@@ -41,7 +41,21 @@ function splitQuery(rest: string): [string, string] {
   return at === -1 ? [rest, ''] : [rest.slice(0, at), rest.slice(at)];
 }
 
-/** The URL without user and password, fit for messages. */
+/**
+ * The URL of a server with the user and password that the environment gives, which stand above its own: so that neither the file
+ * nor a command line has to hold them. Other URLs stay as they are. The URL has to be a valid one.
+ */
+export function withStoreCredentials(url: string, env: NodeJS.ProcessEnv): string {
+  const { VAPORA_STORE_USER: user, VAPORA_STORE_PASSWORD: password } = env;
+  const isServer = SERVER_SCHEMES.some((scheme) => url.startsWith(`${scheme}://`));
+  if (!isServer || (!user && !password)) return url;
+  const full = new URL(url);
+  if (user) full.username = encodeURIComponent(user);
+  if (password) full.password = encodeURIComponent(password);
+  return full.href;
+}
+
+/** The URL without user and password, fit for messages; also of one that can't be read, with a `/` in its password. */
 export function redactStoreUrl(url: string): string {
-  return url.replace(/\/\/[^/]*@/s, '//***@');
+  return url.replace(/\/\/.*@/s, '//***@');
 }

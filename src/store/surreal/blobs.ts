@@ -4,7 +4,7 @@ import { LRUCache } from 'lru-cache';
 import { BoundExcluded, BoundIncluded, RecordId, RecordIdRange } from 'surrealdb';
 import { VaporaError } from '../../core/errors.js';
 import { asDigest, type Digest } from '../../core/names.js';
-import type { Database } from './connection.js';
+import type { Database } from './database.js';
 
 const TABLE = 'artifact_chunks';
 const CHUNK_BYTES = 256 * 1024;

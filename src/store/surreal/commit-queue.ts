@@ -9,7 +9,7 @@ import type { Clock } from '../../core/ports.js';
 import type { EncodedEntry } from '../chain.js';
 import { instanceExists, revisionConflict } from '../commit-rules.js';
 import { pause } from './backoff.js';
-import type { Database } from './connection.js';
+import type { Database } from './database.js';
 import { FENCED, isConflict, isDiskFault, isThrown, TAKEN } from './fault.js';
 import type { Head, HeadBook } from './head-book.js';
 import { instanceId, JOURNAL, joinEntries } from './rows.js';

@@ -1,35 +1,19 @@
 /** Connects to an embedded engine or a server, and hides what is peculiar about closing and reopening one. */
 
-import { once } from 'node:events';
 import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { connect } from 'node:net';
 import { dirname } from 'node:path';
-import { createRemoteEngines, type Engines, escapeIdent, Surreal } from 'surrealdb';
+import { type Engines, Surreal } from 'surrealdb';
 import { VaporaError } from '../../core/errors.js';
 import type { Clock } from '../../core/ports.js';
-import { isFull, messageOf, tellingError } from './fault.js';
+import { type Database, databaseOf } from './database.js';
+import { messageOf } from './fault.js';
 import { acquireLock, type FileLock } from './lock.js';
+import { openFailure, withinLimit } from './opening.js';
+import { openServer } from './server.js';
 import { type FileEngine, parseStoreUrl, type StoreUrl } from './url.js';
 
-const OPEN_LIMIT_MS = 30_000;
 const NAMESPACE = 'vapora';
-
-/** Rows of one statement. */
-export type Rows = readonly unknown[];
-
-export interface Database {
-  /** For messages: `at <path>`, `in memory`, `on <address>`; without credentials. */
-  readonly place: string;
-  /** In this process: an answer can't be lost on its way, so an error is the engine's own. */
-  readonly isEmbedded: boolean;
-  /** The newest fence of each partition that this connection has handed out: the whole truth where the engine is embedded. */
-  readonly fences: Map<string, number>;
-  /** Runs statements and answers their results; throws the error of the statement that failed, if any. Values are always bound. */
-  run(statements: string, values?: Record<string, unknown>): Promise<readonly unknown[]>;
-  /** Hands the connection back. A file engine keeps its directory until the process ends, see {@link openDatabase}. */
-  close(): Promise<void>;
-}
 
 interface Parked {
   readonly surreal: Surreal;
@@ -57,7 +41,10 @@ export async function openDatabase(url: string, clock: Clock): Promise<Database>
   if (target.kind === 'server') return openServer(target, clock);
   if (target.kind === 'memory' && target.name === '') {
     const surreal = await openEngine('mem://', 'in memory', clock);
-    return databaseOf(surreal, 'in memory', true, () => surreal.close().then(() => undefined));
+    return databaseOf(surreal, 'in memory', {
+      isEmbedded: true,
+      close: () => surreal.close().then(() => undefined),
+    });
   }
   const key = target.kind === 'memory' ? `mem://${target.name}` : target.path;
   const parked = parkedConnections().get(key);
@@ -71,8 +58,11 @@ export async function openDatabase(url: string, clock: Clock): Promise<Database>
   const entry = parked ?? { surreal: await openLocal(target, place, clock), isInUse: true };
   entry.isInUse = true;
   parkedConnections().set(key, entry);
-  return databaseOf(entry.surreal, place, true, async () => {
-    entry.isInUse = false;
+  return databaseOf(entry.surreal, place, {
+    isEmbedded: true,
+    close: async () => {
+      entry.isInUse = false;
+    },
   });
 }
 
@@ -126,28 +116,6 @@ function notADatabase(path: string): VaporaError {
   });
 }
 
-/** What the engine wraps around every failure says nothing. */
-function engineWords(error: unknown): string {
-  const wrapping = /^(An unexpected connection error occurred|There was a problem with a transaction): /;
-  let words = messageOf(error);
-  while (wrapping.test(words)) words = words.replace(wrapping, '');
-  return words.replace(/\.$/, '');
-}
-
-function openFailure(error: unknown, place: string): VaporaError {
-  if (error instanceof VaporaError) return error;
-  if (isFull(error)) {
-    return new VaporaError('store_full', `no space is left for the store ${place}`, {
-      hint: 'free some space and start again: everything acknowledged is kept',
-      cause: error,
-    });
-  }
-  return new VaporaError('store_unreadable', `can't open the store ${place}: ${engineWords(error)}`, {
-    hint: 'bring it back from a copy, or move it aside to begin with an empty one',
-    cause: error,
-  });
-}
-
 async function openEngine(url: string, place: string, clock: Clock): Promise<Surreal> {
   const { createNodeEngines } = await import('@surrealdb/node').catch((error: unknown) => {
     throw new VaporaError('store_unreadable', `the embedded engine is not installed: ${messageOf(error)}`, {
@@ -195,102 +163,4 @@ function releaseEventLoop(): void {
     const receiver = binding.NotificationReceiver;
     if (typeof receiver === 'function') receiver.prototype.recv = () => new Promise(() => undefined);
   }
-}
-
-/** A failed opening may never settle, and then lets the process end in silence: this waits no longer than the limit, and keeps it alive. */
-async function withinLimit(place: string, clock: Clock, open: () => Promise<void>): Promise<void> {
-  const keepAlive = new MessageChannel();
-  keepAlive.port1.on('message', () => undefined);
-  try {
-    await new Promise<void>((resolve, reject) => {
-      const cancel = clock.after(OPEN_LIMIT_MS, () =>
-        reject(
-          new VaporaError(
-            'store_unreadable',
-            `the store ${place} did not open within ${OPEN_LIMIT_MS / 1000} s`,
-            {
-              hint: 'it may be damaged, on a full disk, or held by a program other than this one',
-            },
-          ),
-        ),
-      );
-      open().then(resolve, reject).finally(cancel);
-    });
-  } catch (error) {
-    throw openFailure(error, place);
-  } finally {
-    keepAlive.port1.close();
-  }
-}
-
-async function openServer(target: Extract<StoreUrl, { kind: 'server' }>, clock: Clock): Promise<Database> {
-  const place = `on \`${target.address}\``;
-  const isSocket = target.scheme === 'ws' || target.scheme === 'wss';
-  const socket = isSocket ? await findWebSocket() : null;
-  const surreal = new Surreal({
-    engines: createRemoteEngines(),
-    ...(socket === null ? {} : { websocketImpl: socket }),
-  });
-  const { namespace, database, credentials } = target;
-  await withinLimit(place, clock, async () => {
-    await reach(new URL(target.address));
-    await surreal.connect(
-      `${target.address}/rpc`,
-      credentials === null ? {} : { authentication: () => credentials },
-    );
-    const [ns, db] = [escapeIdent(namespace), escapeIdent(database)];
-    await surreal.query(
-      `DEFINE NAMESPACE IF NOT EXISTS ${ns}; USE NS ${ns}; DEFINE DATABASE IF NOT EXISTS ${db}`,
-    );
-    await surreal.use({ namespace, database });
-  });
-  return databaseOf(surreal, place, false, () => surreal.close().then(() => undefined));
-}
-
-/** The driver tries again and again without a word where nobody listens, so that is found out first. */
-async function reach(url: URL): Promise<void> {
-  const isSecure = url.protocol === 'wss:' || url.protocol === 'https:';
-  const port = url.port === '' ? (isSecure ? 443 : 80) : Number(url.port);
-  // an IPv6 address stands in brackets in a URL
-  const socket = connect({ port, host: url.hostname.replace(/^\[|\]$/g, '') });
-  try {
-    await once(socket, 'connect');
-  } finally {
-    socket.destroy();
-  }
-}
-
-/** Node has one of its own from version 22 on; before, the package `ws` is used where it is installed. */
-async function findWebSocket(): Promise<typeof WebSocket> {
-  const own: unknown = Reflect.get(globalThis, 'WebSocket');
-  if (typeof own === 'function') return own as typeof WebSocket;
-  const name: string = 'ws';
-  const loaded: unknown = await import(name).catch(() => null);
-  if (typeof loaded === 'object' && loaded !== null && 'WebSocket' in loaded) {
-    return loaded.WebSocket as typeof WebSocket;
-  }
-  throw new VaporaError('store_unreadable', 'this Node has no WebSocket for a `ws://` store', {
-    hint: 'use Node 22 or later, install the package `ws`, or use `http://`',
-  });
-}
-
-function databaseOf(
-  surreal: Surreal,
-  place: string,
-  isEmbedded: boolean,
-  close: () => Promise<void>,
-): Database {
-  return {
-    place,
-    isEmbedded,
-    fences: new Map(),
-    async run(statements, values = {}) {
-      const responses = await surreal.query(statements, values).responses();
-      const errors = responses.flatMap((response) => (response.success ? [] : [response.error]));
-      const error = tellingError(errors);
-      if (error !== undefined) throw error;
-      return responses.map((response) => (response.success ? response.result : undefined));
-    },
-    close,
-  };
 }

@@ -1,7 +1,7 @@
 /** What the newest entry of each instance is: from what is not written out yet, from a bounded memory, or from the database. */
 import { LRUCache } from 'lru-cache';
 import { asDigest, type Digest, type InstanceId } from '../../core/names.js';
-import type { Database } from './connection.js';
+import type { Database } from './database.js';
 import { instanceId } from './rows.js';
 
 export interface Head {

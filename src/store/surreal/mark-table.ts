@@ -2,7 +2,7 @@
 import { RecordId } from 'surrealdb';
 import type { TriggerMark } from '../../core/ports.js';
 import { CHECK_FENCE, type Session, sessionValues } from './commit-queue.js';
-import type { Database } from './connection.js';
+import type { Database } from './database.js';
 
 const TABLE = 'trigger_marks';
 

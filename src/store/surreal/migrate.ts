@@ -4,7 +4,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { RecordId } from 'surrealdb';
 import { VaporaError } from '../../core/errors.js';
 import type { Clock } from '../../core/ports.js';
-import type { Database } from './connection.js';
+import type { Database } from './database.js';
 import { isConflict, storeFailure } from './fault.js';
 
 interface Migration {

@@ -8,7 +8,7 @@ import type { InstanceId } from '../../core/names.js';
 import type { Clock } from '../../core/ports.js';
 import { pause } from './backoff.js';
 import { CHECK_FENCE, type Session, sessionValues } from './commit-queue.js';
-import type { Database } from './connection.js';
+import type { Database } from './database.js';
 import { FENCED, isConflict, isFull, isThrown } from './fault.js';
 import type { HeadBook } from './head-book.js';
 import {

@@ -13,7 +13,7 @@ import type {
 } from '../../core/ports.js';
 import { readEntry } from '../chain.js';
 import { checkLimit, decodeCursor, encodeCursor, type Position } from '../listing.js';
-import type { Database } from './connection.js';
+import type { Database } from './database.js';
 import { HISTORY_ROW_ENTRIES } from './projection.js';
 import {
   historyRange,

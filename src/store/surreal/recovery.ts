@@ -9,7 +9,7 @@ import type { WorkflowTemplate } from '../../core/template.js';
 import { CHAIN_START, decodeEntry } from '../chain.js';
 import { pause } from './backoff.js';
 import type { Session } from './commit-queue.js';
-import type { Database } from './connection.js';
+import type { Database } from './database.js';
 import { isConflict, messageOf, storeFailure } from './fault.js';
 import { instanceId, isDeletion, journalRange, type StateRow, splitEntries, storedOf } from './rows.js';
 import type { UnwrittenBook } from './unwritten.js';

@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import type { VaporaError } from '../../core/errors.js';
 import { asInstanceId } from '../../core/names.js';
 import { collect, completion, creation, note, TEMPLATE, testClock } from '../fixtures.suite.js';
-import { type Database, openDatabase } from './connection.js';
+import { openDatabase } from './connection.js';
+import type { Database } from './database.js';
 import { SurrealWorkflowStore } from './store.js';
 import { parseStoreUrl } from './url.js';
 
@@ -176,6 +177,7 @@ describe('a store URL', () => {
       scheme: 'ws',
       address: 'ws://host:8000',
       credentials: { username: 'ann', password: 'p@ss' },
+      level: 'root',
       namespace: 'ns',
       database: 'db',
     });
@@ -186,10 +188,17 @@ describe('a store URL', () => {
     });
   });
 
-  it.each(['', 'x', 'redis://a', 'rocksdb://', 'http://', 'ws://h/a%20b/c', 'rocksdb://a?sync=never'])(
-    '`%s` is refused',
-    (url) => {
-      expect(() => parseStoreUrl(url)).toThrow(expect.objectContaining({ code: 'config_invalid' }));
-    },
-  );
+  it.each([
+    '',
+    'x',
+    'redis://a',
+    'rocksdb://',
+    'http://',
+    'ws://h/a%20b/c',
+    'rocksdb://a?sync=never',
+    'ws://root:100%@h',
+    'ws://h?user=me',
+  ])('`%s` is refused', (url) => {
+    expect(() => parseStoreUrl(url)).toThrow(expect.objectContaining({ code: 'config_invalid' }));
+  });
 });

@@ -15,6 +15,8 @@ export type StoreUrl =
       readonly address: string;
       readonly scheme: 'ws' | 'wss' | 'http' | 'https';
       readonly credentials: { readonly username: string; readonly password: string } | null;
+      /** Of whom the credentials are a user: of the whole server, or of the one database. */
+      readonly level: 'root' | 'database';
       readonly namespace: string;
       readonly database: string;
     };
@@ -66,9 +68,31 @@ function serverUrl(scheme: 'ws' | 'wss' | 'http' | 'https', text: string): Store
       });
     }
   }
-  const credentials =
-    url.username === ''
-      ? null
-      : { username: decodeURIComponent(url.username), password: decodeURIComponent(url.password) };
-  return { kind: 'server', scheme, address: `${scheme}://${url.host}`, credentials, namespace, database };
+  const level = url.searchParams.get('user') ?? 'root';
+  if (level !== 'root' && level !== 'database') {
+    throw new VaporaError('config_invalid', 'the store URL says `user=` and neither `root` nor `database`', {
+      hint: '`?user=database` is for a user of that one database',
+    });
+  }
+  const credentials = credentialsOf(url);
+  return {
+    kind: 'server',
+    scheme,
+    address: `${scheme}://${url.host}`,
+    credentials,
+    level,
+    namespace,
+    database,
+  };
+}
+
+function credentialsOf({ username, password }: URL): { username: string; password: string } | null {
+  if (username === '') return null;
+  try {
+    return { username: decodeURIComponent(username), password: decodeURIComponent(password) };
+  } catch {
+    throw new VaporaError('config_invalid', 'user or password in the store URL are not percent-encoded', {
+      hint: 'write `%` as `%25`, or give them as `VAPORA_STORE_USER` and `VAPORA_STORE_PASSWORD`',
+    });
+  }
 }
