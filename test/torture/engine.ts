@@ -25,6 +25,7 @@ import { contentOf, idOf, WORKLOADS, type Workload, workloadOf } from './workloa
 const LINES = 64;
 const COMMAND_LINES = 10;
 const AGENT_LIMIT = 10_000;
+const LEASE_MS = 300;
 const OPERATOR = { user: 'operator', groups: [] };
 const CLIENT = { user: 'client', groups: ['clients'] };
 
@@ -52,6 +53,7 @@ class Agents {
       agent('more'),
       agent('help'),
       agent('flaky', { execute: (task, ctx) => this.#flaky(task, ctx) }),
+      agent('leased', { leaseMs: LEASE_MS }),
       agent('steps', { execute: (task, ctx) => this.#steps(task, ctx) }),
       agent('broken', { execute: (task) => this.#broken(task) }),
       agent('stuck', { compensate: (task) => this.#broken(task) }),
@@ -194,6 +196,7 @@ async function main(directory: string, seed: string, count: number): Promise<voi
 
 const [directory = '', seed = '', count = ''] = process.argv.slice(2);
 main(directory, seed, Number(count)).catch((error: unknown) => {
-  process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
-  process.exit(6);
+  const isRefusal = error instanceof VaporaError;
+  process.stderr.write(isRefusal ? `${error.code}: ${error.message}\n` : `${String(error)}\n`);
+  process.exit(isRefusal ? 5 : 6);
 });

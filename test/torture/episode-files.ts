@@ -16,11 +16,12 @@ export interface Place {
   readonly notes: string;
 }
 
-export function placeOf(directory: string): Place {
+/** `store`: where the store is to be, if not in the directory. */
+export function placeOf(directory: string, store = join(directory, 'store')): Place {
   return {
     directory,
     config: join(directory, 'workflows.toml'),
-    store: join(directory, 'store'),
+    store,
     ledger: join(directory, 'ledger'),
     commandLedger: join(directory, 'command-ledger'),
     notes: join(directory, 'notes'),
@@ -32,8 +33,8 @@ const AGENT = fileURLToPath(new URL('./agent.sh', import.meta.url));
 const COMMANDS_AT_ONCE = 3;
 
 /** A directory for an episode, with its configuration. */
-export function layOut(directory: string, sagaParallelism: number, scheme = 'rocksdb'): Place {
-  const place = placeOf(directory);
+export function layOut(directory: string, sagaParallelism: number, store?: string): Place {
+  const place = placeOf(directory, store);
   mkdirSync(directory, { recursive: true });
   const agents = Object.entries(COMMANDS).map(
     ([role, [seconds, end]]) => `
@@ -46,7 +47,7 @@ env = { LEDGER = ${JSON.stringify(place.commandLedger)} }
 `,
   );
   const engine = `[engine]
-store = "${scheme}://${place.store}"
+store = "rocksdb://${place.store}"
 max_parallel_tasks = 5000
 saga_parallelism = ${sagaParallelism}
 `;

@@ -12,10 +12,10 @@ export interface Fact {
 
 export interface FactEvent {
   readonly type: string;
-  readonly stage?: string;
-  readonly role?: string;
-  readonly kind?: 'execute' | 'compensate';
-  readonly attempt?: number;
+  readonly stage?: string | undefined;
+  readonly role?: string | undefined;
+  readonly kind?: 'execute' | 'compensate' | undefined;
+  readonly attempt?: number | undefined;
 }
 
 export function parseFacts(text: string): Fact[] {

@@ -28,21 +28,26 @@ async function factOf(engine: Engine, id: string): Promise<Fact> {
   const { api } = engine;
   const { status, templateName: workflow } = await api.get(id);
   const { broken, head } = await api.verifyAudit(id);
-  const events: FactEvent[] = [];
-  if (broken === null) {
-    for await (const record of api.history(id)) {
-      const { type, stage, role, kind, attempt } = record as unknown as FactEvent;
-      events.push({
-        type,
-        ...(stage && { stage }),
-        ...(role && { role }),
-        ...(kind && { kind, attempt }),
-      } as FactEvent);
-    }
+  if (broken !== null) {
+    return {
+      id,
+      workflow,
+      status,
+      broken: `revision ${broken.revision}: ${broken.reason}`,
+      events: [],
+      head,
+    };
   }
-  const reason =
-    broken === null ? await contentProblem(engine, id) : `revision ${broken.revision}: ${broken.reason}`;
-  return { id, workflow, status, broken: reason, events, head };
+  const events: FactEvent[] = [];
+  const times: number[] = [];
+  for await (const record of api.history(id)) {
+    const { type, stage, role, kind, attempt } = record as FactEvent & { at: number };
+    times.push(record.at);
+    events.push({ type, stage, role, kind, attempt });
+  }
+  const isForward = times.every((at, index) => at >= (times[index - 1] ?? 0));
+  const problem = isForward ? await contentProblem(engine, id) : 'its time goes back';
+  return { id, workflow, status, broken: problem, events, head };
 }
 
 /** Agents in the engine's process hand in what follows from their key. */

@@ -87,7 +87,7 @@ export class Ledger {
     const text = this.#lines.join('');
     this.#lines = [];
     this.#next = null;
-    this.#syncing = this.#file.appendFile(text).then(() => this.#file.datasync());
+    this.#syncing = this.#file.appendFile(text).then(() => this.#file.sync());
     return this.#syncing;
   }
 }

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Episode, type EpisodeResult } from './episode.js';
+import { runFaults } from './faults.js';
 import { report } from './report.js';
 
 const KILLS_PER_EPISODE = 40;
@@ -13,6 +14,8 @@ const HELP = `Usage: npm run torture -- [--kills N] [--instances N] [--seed S] [
   --instances N   workflow instances in all (default 100 for each kill)
   --seed S        of the plan; the same seed kills at the same points (default: the time)
   --jobs N        stores side by side (default 2)
+  --faults        instead of kills: full and failing disks, damaged files, engines that stand still, clocks that jump
+  --fault NAME    only this one of them; may be repeated
 `;
 
 async function main(): Promise<number> {
@@ -22,6 +25,8 @@ async function main(): Promise<number> {
       instances: { type: 'string' },
       seed: { type: 'string', default: String(Date.now()) },
       jobs: { type: 'string', default: '2' },
+      faults: { type: 'boolean', default: false },
+      fault: { type: 'string', multiple: true, default: [] },
       help: { type: 'boolean', default: false },
     },
   });
@@ -32,10 +37,18 @@ async function main(): Promise<number> {
   const [kills, jobs] = [Number(values.kills), Number(values.jobs)];
   const instances = Number(values.instances ?? kills * 100);
   const root = mkdtempSync(join(tmpdir(), 'vapora-torture-'));
+  if (values.faults || values.fault.length > 0) {
+    const isClean = await runFaults(values.fault, root, values.seed);
+    return conclude(isClean, root);
+  }
   const began = performance.now();
   const results = await runEpisodes({ kills, jobs, instances, seed: values.seed, root });
   const isClean = results.every(({ findings }) => findings.length === 0);
   process.stdout.write(report(results, { seconds: (performance.now() - began) / 1000, seed: values.seed }));
+  return conclude(isClean, root);
+}
+
+function conclude(isClean: boolean, root: string): number {
   if (isClean) rmSync(root, { recursive: true, force: true });
   else process.stdout.write(`stores, ledgers and notes are in ${root}\n`);
   return isClean ? 0 : 1;

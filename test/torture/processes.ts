@@ -19,6 +19,21 @@ export function commandsOf(ledger: string): number[] {
   return found;
 }
 
+/** Its direct children, those of all its threads. */
+export function childrenOf(pid: number): number[] {
+  try {
+    return readdirSync(`/proc/${pid}/task`).flatMap((thread) =>
+      readFileSync(`/proc/${pid}/task/${thread}/children`, 'utf8')
+        .trim()
+        .split(' ')
+        .filter(Boolean)
+        .map(Number),
+    );
+  } catch {
+    return [];
+  }
+}
+
 export function kill(pid: number | undefined, signal: NodeJS.Signals = 'SIGKILL'): boolean {
   try {
     return pid !== undefined && process.kill(pid, signal);
@@ -32,6 +47,16 @@ export interface Ended {
   readonly signal: NodeJS.Signals | null;
 }
 
+export interface ProgramOptions {
+  /** See `KILL_VARIABLE`. */
+  readonly killAt?: string;
+  /** Options of Node. */
+  readonly node?: readonly string[];
+  /** A program that runs it, with its arguments. */
+  readonly via?: readonly string[];
+  readonly env?: NodeJS.ProcessEnv;
+}
+
 /** A program of the tool in a process of its own. */
 export class Program {
   readonly child: ChildProcess;
@@ -40,16 +65,7 @@ export class Program {
   #err = '';
   readonly #waiting = new Map<string, () => void>();
 
-  constructor(
-    file: string,
-    args: readonly string[],
-    more: {
-      killAt?: string;
-      node?: readonly string[];
-      via?: readonly string[];
-      env?: NodeJS.ProcessEnv;
-    } = {},
-  ) {
+  constructor(file: string, args: readonly string[], more: ProgramOptions = {}) {
     const { killAt, node = [], via = [], env = {} } = more;
     const path = fileURLToPath(new URL(file, import.meta.url));
     const [program = '', ...rest] = [...via, process.execPath, ...node, path, ...args];

@@ -11,6 +11,11 @@ const BORDERLESS = Object.fromEntries(
     .concat('middle', 'left-mid', 'mid-mid', 'right-mid')
     .map((name) => [name, '']),
 );
+/** Of tables: no lines and no colours, so that it can be searched and quoted. */
+export const plain = {
+  style: { head: [], border: [], 'padding-left': 0, 'padding-right': 2 },
+  chars: BORDERLESS,
+};
 const FAULTS: readonly Fault[] = ['loss', 'double', 'order', 'chain'];
 
 /** Counts findings at the kills that happened while their instance was under way. */
@@ -31,8 +36,7 @@ export function report(results: readonly EpisodeResult[], run: { seconds: number
     }
   }
   const table = new Table({
-    style: { head: [], border: [], 'padding-left': 0, 'padding-right': 2 },
-    chars: BORDERLESS,
+    ...plain,
     head: [
       'killed',
       'kills',

@@ -112,6 +112,16 @@ const SHAPES: Readonly<Record<string, Shape & { readonly weight: number }>> = {
     wish: 'reject',
     ends: FAILED,
   },
+  timed: {
+    weight: 3,
+    stages: [
+      undone('one', ['leased'], 'leased'),
+      undone('two', ['leased'], 'work', { timeout: 0.4 }),
+      undone('three', ['work'], 'work'),
+    ],
+    // a stage that takes too long, as with an engine that was dead meanwhile, is taken back
+    ends: ['completed', 'failed'],
+  },
   cancelled: {
     weight: 5,
     stages: ['one', 'two', 'three', 'four'].map((name) => undone(name, ['work'], 'work')),
