@@ -1,7 +1,7 @@
 /** What happens, given what is. Pure: the same instance, input and moment give the same events. */
 import { expire } from './deadlines.js';
 import { Draft } from './draft.js';
-import { type Effect, effectsOf, isSameQuestion } from './effects.js';
+import { asksFor } from './effects.js';
 import { assert, failure, VaporaError } from './errors.js';
 import type { WorkflowEvent } from './events.js';
 import { applyEntry } from './evolve.js';
@@ -125,15 +125,9 @@ function apply(draft: Draft, input: WorkflowInput): void {
 
 type InputOf<T extends WorkflowInput['type']> = Extract<WorkflowInput, { type: T }>;
 
-/** Whether the state still asks the question that the input answers. */
-function isCalledFor(draft: Draft, question: Effect): boolean {
-  const open = effectsOf(draft.template, draft.state, draft.now);
-  return open.some((effect) => isSameQuestion(effect, question));
-}
-
 function onAuthorization(draft: Draft, input: InputOf<'authorization'>): void {
   const { stage, action, decision } = input;
-  if (!isCalledFor(draft, { type: 'authorize', stage, action })) return;
+  if (!asksFor(draft.template, draft.state, { type: 'authorize', stage, action }, draft.now)) return;
   draft.emit({ type: 'stage_authorized', stage, action, decision });
   if (decision.effect === 'allow') return;
   const message = `\`${action}\` of stage \`${stage}\` is denied: ${decision.reason}`;
@@ -146,7 +140,7 @@ function onAuthorization(draft: Draft, input: InputOf<'authorization'>): void {
 
 /** An agent for the task is found, or will never be, if the state still asks for one: otherwise the answer came too late. */
 function awaitingTask(draft: Draft, { stage, role, kind }: TaskAddress): TaskState | undefined {
-  const isAwaiting = isCalledFor(draft, { type: 'assign', stage, role, kind });
+  const isAwaiting = asksFor(draft.template, draft.state, { type: 'assign', stage, role, kind }, draft.now);
   return isAwaiting ? findTask(draft.state, { stage, role, kind }) : undefined;
 }
 
@@ -231,7 +225,10 @@ function onAttempt(draft: Draft, input: InputOf<'started' | 'step' | 'succeeded'
     case 'succeeded':
       draft.emit({
         type: 'task_completed',
-        ...at,
+        stage,
+        role,
+        kind,
+        attempt,
         artifacts: input.artifacts,
         output: input.output,
         log: input.log,

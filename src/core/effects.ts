@@ -3,6 +3,7 @@ import { nextDueAt } from './deadlines.js';
 import { assert } from './errors.js';
 import { isReady, missingPermit } from './forward.js';
 import {
+  findStage,
   isInFlight,
   isTerminal,
   type StageAction,
@@ -12,7 +13,7 @@ import {
   type TaskState,
   type WorkflowInstance,
 } from './instance.js';
-import { stageTemplateOf, type WorkflowTemplate } from './template.js';
+import { type StageTemplate, stageTemplateOf, type WorkflowTemplate } from './template.js';
 
 export type Effect =
   /** The authorizer has to be asked. */
@@ -26,13 +27,10 @@ export type Effect =
 
 export function effectsOf(template: WorkflowTemplate, instance: WorkflowInstance, now: number): Effect[] {
   const effects: Effect[] = [];
-  const isForward = !isTerminal(instance.status) && instance.rollback === null;
-  const isHalted = instance.stages.some((stage) => stage.status === 'failed');
+  const isOpening = opensStages(instance);
   for (const stage of instance.stages) {
     const stageTemplate = stageTemplateOf(template, stage.name);
-    const isOpen = isForward && !isHalted && stage.block === null && isReady(instance, stage, stageTemplate);
-    const action = missingPermit(stage, stageTemplate);
-    if (isOpen && action !== null) effects.push({ type: 'authorize', stage: stage.name, action });
+    if (isOpening) addAuthorization(effects, instance, stage, stageTemplate);
     if (stage.status === 'running') {
       addTasks(effects, stage, 'execute', stage.tasks, stageTemplate.maxParallel, now);
     }
@@ -45,11 +43,66 @@ export function effectsOf(template: WorkflowTemplate, instance: WorkflowInstance
   return effects;
 }
 
-/** Whether two effects wait for the same answer: of the authorizer on an action, or of the swarm on a task. */
-export function isSameQuestion(a: Effect, b: Effect): boolean {
-  if (a.type === 'authorize') return b.type === 'authorize' && a.stage === b.stage && a.action === b.action;
-  if (a.type !== 'assign' || b.type !== 'assign') return false;
-  return a.stage === b.stage && a.role === b.role && a.kind === b.kind;
+/** What waits for an answer: of the authorizer on an action, or of the swarm on a task. */
+export type Question = Extract<Effect, { type: 'authorize' | 'assign' }>;
+
+/** Whether the state still asks this; looks at its stage alone. */
+export function asksFor(
+  template: WorkflowTemplate,
+  instance: WorkflowInstance,
+  question: Question,
+  now: number,
+): boolean {
+  const stage = findStage(instance, question.stage);
+  if (stage === undefined) return false;
+  const stageTemplate = stageTemplateOf(template, stage.name);
+  const open: Effect[] = [];
+  if (question.type === 'authorize') {
+    if (opensStages(instance)) addAuthorization(open, instance, stage, stageTemplate);
+    return open.some((effect) => effect.type === 'authorize' && effect.action === question.action);
+  }
+  const isForward = question.kind === 'execute';
+  const { status, tasks } = isForward ? stage : stage.compensation;
+  if (status !== 'running') return false;
+  return isAwaited(stage, question, tasks, isForward ? stageTemplate.maxParallel : 1, now);
+}
+
+function opensStages(instance: WorkflowInstance): boolean {
+  if (isTerminal(instance.status) || instance.rollback !== null) return false;
+  return !instance.stages.some((stage) => stage.status === 'failed');
+}
+
+function addAuthorization(
+  effects: Effect[],
+  instance: WorkflowInstance,
+  stage: StageState,
+  template: StageTemplate,
+): void {
+  const action = missingPermit(stage, template);
+  if (action === null || stage.block !== null || !isReady(instance, stage, template)) return;
+  effects.push({ type: 'authorize', stage: stage.name, action });
+}
+
+/** Whether the task is one of those that {@link addTasks} wants an agent for. */
+function isAwaited(
+  stage: StageState,
+  { role, kind }: TaskAddress,
+  tasks: readonly TaskState[],
+  maxParallel: number,
+  now: number,
+): boolean {
+  let free = maxParallel;
+  for (const task of tasks) {
+    if (free === 0) return false;
+    if (task.role === role) return isDue(stage, kind, task, now);
+    if (isInFlight(task) || task.status === 'pending') free -= 1;
+  }
+  return false;
+}
+
+function isDue(stage: StageState, kind: TaskKind, task: TaskState, now: number): boolean {
+  if (task.status !== 'pending' || (task.retryAt !== null && task.retryAt > now)) return false;
+  return kind === 'compensate' || stage.block === null;
 }
 
 /** In order, at most `maxParallel` at a time; a task that waits for its retry keeps its place. */
@@ -64,15 +117,14 @@ function addTasks(
   let free = maxParallel;
   for (const task of tasks) {
     if (free === 0) break;
-    const at = { stage: stage.name, role: task.role, kind };
+    const { role, attempt, agent } = task;
     if (isInFlight(task)) {
       free -= 1;
-      assert(task.agent !== null, 'an attempt is with an agent');
-      effects.push({ type: 'execute', ...at, attempt: task.attempt, agent: task.agent });
+      assert(agent !== null, 'an attempt is with an agent');
+      effects.push({ type: 'execute', stage: stage.name, role, kind, attempt, agent });
     } else if (task.status === 'pending') {
       free -= 1;
-      const isDue = task.retryAt === null || task.retryAt <= now;
-      if (isDue && !(kind === 'execute' && stage.block !== null)) effects.push({ type: 'assign', ...at });
+      if (isDue(stage, kind, task, now)) effects.push({ type: 'assign', stage: stage.name, role, kind });
     }
   }
 }

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { decide } from './decide.js';
 import { Draft } from './draft.js';
+import { asksFor, type Question } from './effects.js';
 import { assert, VaporaError } from './errors.js';
 import type { WorkflowEvent } from './events.js';
 import { advance } from './forward.js';
@@ -35,6 +36,18 @@ function play(
   return run;
 }
 
+/** All that could ever be asked, and some that can't. */
+function questionsAbout(template: WorkflowTemplate): Question[] {
+  const stages = template.stages.flatMap(({ name, agents, compensationAgents }): Question[] => [
+    { type: 'authorize', stage: name, action: 'execute-stage' },
+    { type: 'authorize', stage: name, action: 'pass-point-of-no-return' },
+    ...agents.map((role) => ({ type: 'assign', stage: name, role, kind: 'execute' }) as const),
+    ...compensationAgents.map((role) => ({ type: 'assign', stage: name, role, kind: 'compensate' }) as const),
+    { type: 'assign', stage: name, role: 'nobody', kind: 'execute' },
+  ]);
+  return [...stages, { type: 'authorize', stage: 'nowhere', action: 'execute-stage' }];
+}
+
 function always(
   check: (run: Scenario, before: WorkflowInstance, events: readonly WorkflowEvent[]) => void,
 ): void {
@@ -62,6 +75,16 @@ describe('any instance, whatever arrives', () => {
       const types = run.effects.map((effect) => effect.type);
       // a deadline alone is nothing to live on
       expect(types.some((type) => type !== 'timer') || (isDelayed && types.includes('timer'))).toBe(true);
+    });
+  });
+
+  it('asks one question where it is among all that are asked', () => {
+    always((run) => {
+      const asked = run.effects.map((effect) => JSON.stringify(effect));
+      for (const question of questionsAbout(run.template)) {
+        const isAsked = asksFor(run.template, run.state, question, run.now);
+        expect(isAsked).toBe(asked.includes(JSON.stringify(question)));
+      }
     });
   });
 

@@ -1,7 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { make } from './cases.suite.js';
 import { decideCreate } from './decide.js';
-import { isSameQuestion } from './effects.js';
 import { assert, ERRORS, failure, VaporaError } from './errors.js';
 import { recordsOf } from './events.js';
 import { applyEntry, evolve } from './evolve.js';
@@ -174,24 +173,5 @@ describe('an instance', () => {
     const [dispatched] = paused.seen('task_dispatched');
     if (dispatched === undefined) throw new Error('dispatched');
     expect(() => evolve(paused.template, paused.state, dispatched, meta)).toThrow('numbered without gaps');
-  });
-});
-
-describe('effects', () => {
-  const authorize = { type: 'authorize', stage: 'a', action: 'execute-stage' } as const;
-  const assign = { type: 'assign', stage: 'a', role: 'r', kind: 'execute' } as const;
-  it.each([
-    { a: authorize, b: authorize, same: true },
-    { a: authorize, b: { ...authorize, action: 'pass-point-of-no-return' } as const, same: false },
-    { a: authorize, b: { ...authorize, stage: 'b' }, same: false },
-    { a: authorize, b: assign, same: false },
-    { a: assign, b: authorize, same: false },
-    { a: assign, b: assign, same: true },
-    { a: assign, b: { ...assign, stage: 'b' }, same: false },
-    { a: assign, b: { ...assign, role: 's' }, same: false },
-    { a: assign, b: { ...assign, kind: 'compensate' } as const, same: false },
-    { a: { type: 'timer', at: 1 } as const, b: { type: 'timer', at: 1 } as const, same: false },
-  ])('wait for the same answer or not: $a, $b', ({ a, b, same }) => {
-    expect(isSameQuestion(a, b)).toBe(same);
   });
 });

@@ -2,7 +2,7 @@
 
 import { VaporaError } from '../core/errors.js';
 import type { WorkflowInput } from '../core/inputs.js';
-import type { BlobRef, TaskAddress, WorkflowInstance } from '../core/instance.js';
+import type { ArtifactRef, BlobRef, TaskAddress, WorkflowInstance } from '../core/instance.js';
 import type { TaskOrder, TaskOutcome, TaskSink } from '../core/ports.js';
 import { inlineRef, loadBlob, saveBlob } from './blobs.js';
 import type { Shell } from './shell.js';
@@ -167,11 +167,13 @@ export class Attempts {
     const isInline = refs.every((ref) => ref !== null) && (outcome.log === null || log !== null);
     const finish = (blobs: readonly (BlobRef | null)[], logRef: BlobRef | null): WorkflowInput => ({
       type: 'succeeded',
-      ...at,
+      stage: at.stage,
+      role: at.role,
+      kind: at.kind,
       attempt,
       artifacts: artifacts.flatMap(({ name, kind }, index) => {
         const blob = blobs[index];
-        return blob ? [{ name, kind, ...blob }] : [];
+        return blob ? [refOf(name, kind, blob)] : [];
       }),
       output,
       log: logRef,
@@ -183,4 +185,8 @@ export class Attempts {
       outcome.log === null ? null : saveBlob(store, outcome.log),
     ]).then(([blobs, logRef]) => finish(blobs, logRef));
   }
+}
+
+function refOf(name: string, kind: string, { digest, size, inline }: BlobRef): ArtifactRef {
+  return inline === undefined ? { name, kind, digest, size } : { name, kind, digest, size, inline };
 }

@@ -11,7 +11,9 @@ import { sha256 } from './digest.js';
  */
 export function inlineRef(content: Uint8Array): BlobRef | null {
   if (content.byteLength > MAX_INLINE_BYTES || !isUtf8(content)) return null;
-  return { digest: sha256(content), size: content.byteLength, inline: Buffer.from(content).toString('utf8') };
+  const { buffer, byteOffset, byteLength } = content;
+  const inline = Buffer.from(buffer, byteOffset, byteLength).toString('utf8');
+  return { digest: sha256(content), size: byteLength, inline };
 }
 
 /** Resolves once the content is on disk. */

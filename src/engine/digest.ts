@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { asDigest, type Digest } from '../core/names.js';
 
 /** SHA-256 in hex; text is taken as UTF-8. */
 export function sha256(content: string | Uint8Array): Digest {
-  return asDigest(createHash('sha256').update(content).digest('hex'));
+  return asDigest(hash('sha256', content, 'hex'));
 }

@@ -4,7 +4,7 @@
  * end, the permit of the next and its dispatch are one commit.
  */
 import { type Decided, decideNext } from '../core/decide.js';
-import { type Effect, effectsOf } from '../core/effects.js';
+import { asksFor, effectsOf, type Question } from '../core/effects.js';
 import { assert, VaporaError } from '../core/errors.js';
 import { type Assignment, type Entry, recordsOf, type WorkflowEvent } from '../core/events.js';
 import { applyEntry } from '../core/evolve.js';
@@ -36,8 +36,6 @@ interface Turn {
   readonly events: WorkflowEvent[];
   readonly moment: Moment;
 }
-
-type AssignEffect = Extract<Effect, { type: 'assign' }>;
 
 export class InstanceActor {
   readonly id: InstanceId;
@@ -240,21 +238,24 @@ export class InstanceActor {
   /** Asks the authorizer and the swarm whatever the state wants to know, until it wants to know nothing more. */
   #answerQuestions(turn: Turn): void {
     if (this.#shell.isClosing) return;
-    for (let isOpen = true; isOpen; ) {
-      isOpen = false;
+    const { now } = turn.moment;
+    for (let hasAnswered = true; hasAnswered; ) {
+      hasAnswered = false;
       assert(turn.state !== null, 'the instance exists');
-      for (const effect of effectsOf(this.#template, turn.state, turn.moment.now)) {
+      for (const effect of effectsOf(this.#template, turn.state, now)) {
+        if (effect.type !== 'authorize' && effect.type !== 'assign') continue;
+        // an answer before may have made an end of it, and an agent must not be held for nothing
+        if (hasAnswered && !asksFor(this.#template, turn.state, effect, now)) continue;
         const input = this.#answer(turn.state, effect);
         if (input === null) continue;
         append(turn, decideNext(this.#template, turn.state, input, turn.moment));
-        isOpen = true;
-        // later effects of this list may no longer be called for
-        break;
+        // answers raise questions: the list is made anew once it has been gone through
+        hasAnswered = true;
       }
     }
   }
 
-  #answer(state: WorkflowInstance, effect: Effect): WorkflowInput | null {
+  #answer(state: WorkflowInstance, effect: Question): WorkflowInput | null {
     if (effect.type === 'authorize') {
       const { stage, action } = effect;
       const decision = this.#shell.authorizer.authorize(stageRequest(this.#template, state, stage, action));
@@ -263,10 +264,10 @@ export class InstanceActor {
       }
       return { type: 'authorization', stage, action, decision };
     }
-    return effect.type === 'assign' ? this.#seekAgent(state, effect) : null;
+    return this.#seekAgent(state, effect);
   }
 
-  #seekAgent(state: WorkflowInstance, effect: AssignEffect): WorkflowInput | null {
+  #seekAgent(state: WorkflowInstance, effect: Extract<Question, { type: 'assign' }>): WorkflowInput | null {
     const { stage, role, kind } = effect;
     const at = { stage, role, kind };
     const taskId = nextTaskId(state, at);

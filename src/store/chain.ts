@@ -2,7 +2,7 @@
  * The audit hash chain of one instance. Each entry's hash covers the entry before it, so that nothing in the middle can be altered,
  * removed or moved; the last hash is kept with the instance, so that a cut tail shows too.
  */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { VaporaError } from '../core/errors.js';
 import type { Entry, WorkflowEvent } from '../core/events.js';
 import { asDigest, type Digest, type InstanceId } from '../core/names.js';
@@ -32,7 +32,6 @@ export interface EncodedEntry extends EntryFields {
 
 /** Each field is preceded by its length, so that no two different entries share an encoding. */
 function hashFields(fields: EntryFields, events: string): Digest {
-  const hash = createHash('sha256');
   const parts = [
     fields.previous,
     fields.instance,
@@ -43,7 +42,7 @@ function hashFields(fields: EntryFields, events: string): Digest {
   ];
   let text = '';
   for (const part of parts) text += `${part.length}:${part}`;
-  return asDigest(hash.update(text).digest('hex'));
+  return asDigest(hash('sha256', text, 'hex'));
 }
 
 /** Encodes a commit once: the same events text is hashed and stored. */
