@@ -1,6 +1,6 @@
 /** The composition root: every moving part of an engine, top to bottom. */
 import { join } from 'node:path';
-import pino, { type Logger } from 'pino';
+import type { Logger } from 'pino';
 import type { Agent } from './agent/agent.js';
 import { createCommandRunner } from './agent/command.js';
 import { removeStaleWorkdirs } from './agent/command-task.js';
@@ -13,11 +13,16 @@ import { CedarAuthorizer } from './auth/cedar.js';
 import type { EngineConfig } from './config/load.js';
 import { redactStoreUrl } from './config/store-url.js';
 import type { VaporaError } from './core/errors.js';
-import type { Clock } from './core/ports.js';
+import type { Authorizer, Clock } from './core/ports.js';
 import type { WorkflowTemplate } from './core/template.js';
 import { systemClock } from './engine/clock.js';
 import { sha256 } from './engine/digest.js';
 import { type OrchestratorOptions, WorkflowOrchestrator } from './engine/orchestrator.js';
+import { createLogger } from './observe/logger.js';
+import type { MetricSources, Metrics } from './observe/metrics.js';
+import { openObservation } from './observe/observation.js';
+import { observedAuthorizer } from './observe/observers.js';
+import { packageVersion } from './observe/package-version.js';
 import { SurrealWorkflowStore } from './store/surreal/store.js';
 import { InProcessTransport } from './transport/in-process.js';
 import { Triggers } from './triggers/triggers.js';
@@ -30,7 +35,9 @@ export interface EngineOptions {
   /** Default: warnings and worse, as JSON lines on stderr. */
   readonly logger?: Logger;
   readonly clock?: Clock;
-  /** Where the secrets of webhooks are looked up; default: the environment of the process. */
+  /** Count what goes on, for Prometheus: `engine.metrics.registry`. Default: false. */
+  readonly metrics?: boolean;
+  /** Where the secrets of webhooks are looked up, and whether to trace; default: the environment of the process. */
   readonly env?: NodeJS.ProcessEnv;
 }
 
@@ -38,6 +45,10 @@ export interface Engine {
   readonly api: WorkflowOrchestrator;
   readonly store: SurrealWorkflowStore;
   readonly authorizer: CedarAuthorizer | AllowAllAuthorizer;
+  /** The same, and what it answers is counted: for whoever asks on behalf of callers. */
+  readonly asked: Authorizer;
+  /** Null unless asked for. */
+  readonly metrics: Metrics | null;
   /** Agents may come and go while the engine runs. */
   readonly transport: InProcessTransport;
   /** Schedules, webhooks and chains. They start nothing by themselves before `triggers.start()`. */
@@ -56,8 +67,12 @@ export interface Engine {
  */
 export async function openEngine(config: EngineConfig, options: EngineOptions = {}): Promise<Engine> {
   const clock = options.clock ?? systemClock();
-  const log = options.logger ?? pino({ level: 'warn' }, pino.destination({ dest: 2, sync: true }));
+  const log = options.logger ?? createLogger('warn');
   const { engine: settings } = config;
+  const env = options.env ?? process.env;
+  const { metrics: withMetrics = false } = options;
+  const watch = await openObservation({ log, withMetrics, version: packageVersion(), env });
+  const { observer, metrics } = watch;
 
   const authorizer = await openAuthorizer(settings.cedarPolicyDir, log);
   let onFailure: (error: VaporaError) => void = () => {};
@@ -66,39 +81,43 @@ export async function openEngine(config: EngineConfig, options: EngineOptions = 
   });
   try {
     const transport = openTransport(config, options.agents ?? [], clock);
-    const store = await SurrealWorkflowStore.open(settings.store, { clock, onFailure });
-    let letGo = (): void => {};
-    try {
-      if (config.agents.length > 0) letGo = await clearTraces(config, clock);
-    } catch (error) {
-      await store.close();
-      throw error;
-    }
+    const { store, letGo } = await openStore(config, { clock, onFailure, metrics });
     const templates = templatesOf(config, options.workflows ?? []);
+    const asked = observedAuthorizer(authorizer, observer);
     const orchestrator = new WorkflowOrchestrator({
       store,
       transport,
-      authorizer,
+      authorizer: asked,
       clock,
       log,
+      observer,
       templates,
       maxParallelTasks: settings.maxParallelTasks,
       limits: settings.limits,
     });
-    const parts = { store, authorizer, clock, log, templates };
-    const triggers = openTriggers(orchestrator, parts, config, options.env ?? process.env);
+    const parts = { store, authorizer: asked, clock, log, templates };
+    const triggers = openTriggers(orchestrator, parts, config, env);
+    if (metrics !== null) metrics.begin(await store.countLive(), sourcesOf(orchestrator, store));
     return {
       api: orchestrator,
       store,
       authorizer,
+      asked,
+      metrics,
       transport,
       triggers,
       failed: Promise.race([orchestrator.failed, storeFailed]),
-      recover: () => orchestrator.recover(),
+      recover: async () => {
+        const startedAt = clock.now();
+        const woken = await orchestrator.recover();
+        metrics?.recovered(woken, clock.now() - startedAt);
+        return woken;
+      },
       close: async () => {
         await triggers.close();
         await orchestrator.close();
         letGo();
+        await watch.close();
         if (authorizer instanceof CedarAuthorizer) authorizer.close();
       },
     };
@@ -108,11 +127,43 @@ export async function openEngine(config: EngineConfig, options: EngineOptions = 
   }
 }
 
+/** Open, and nothing acts in it any more that an engine before has left. */
+async function openStore(
+  config: EngineConfig,
+  parts: {
+    readonly clock: Clock;
+    readonly onFailure: (error: VaporaError) => void;
+    readonly metrics: Metrics | null;
+  },
+): Promise<{ readonly store: SurrealWorkflowStore; readonly letGo: () => void }> {
+  const { clock, onFailure, metrics } = parts;
+  const store = await SurrealWorkflowStore.open(config.engine.store, {
+    clock,
+    onFailure,
+    ...(metrics === null ? {} : { onBatch: (size, ms) => metrics.batch(size, ms) }),
+  });
+  try {
+    return { store, letGo: config.agents.length > 0 ? await clearTraces(config, clock) : () => undefined };
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
 function templatesOf(
   config: EngineConfig,
   workflows: readonly WorkflowTemplate[],
 ): ReadonlyMap<string, WorkflowTemplate> {
   return new Map([...config.templates, ...workflows.map((template) => [template.name, template] as const)]);
+}
+
+function sourcesOf(orchestrator: WorkflowOrchestrator, store: SurrealWorkflowStore): MetricSources {
+  const { swarm } = orchestrator;
+  return {
+    queue: () => ({ tasks: swarm.queued, oldestMs: swarm.oldestWaitMs, inFlight: swarm.inFlight }),
+    agents: () => swarm.status(),
+    store: () => store.statistics(),
+  };
 }
 
 function openTriggers(

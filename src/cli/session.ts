@@ -135,9 +135,12 @@ async function openBackend(shell: Shell, more: SessionOptions): Promise<Backend>
 }
 
 async function openLocally(shell: Shell, config: EngineConfig, more: SessionOptions): Promise<Backend> {
-  const [{ openEngine }, { pino }] = await Promise.all([import('../compose.js'), import('pino')]);
+  const [{ openEngine }, { createLogger }] = await Promise.all([
+    import('../compose.js'),
+    import('../observe/logger.js'),
+  ]);
   const level = more.isSilent === true ? 'silent' : logLevel(shell.host.env, more.isReading === true);
-  const engine = await openEngine(config, { logger: pino({ level }, logWriter(shell)) });
+  const engine = await openEngine(config, { logger: createLogger(level, logWriter(shell)) });
   return {
     isServer: false,
     api: engine.api,

@@ -6,9 +6,17 @@ import { assert, VaporaError } from '../core/errors.js';
 import { WISH_ACTIONS, type WishInput } from '../core/inputs.js';
 import { type Decision, isTerminal, type Principal, type WorkflowInstance } from '../core/instance.js';
 import { asInstanceId, type InstanceId, MAX_NAME_CHARACTERS } from '../core/names.js';
-import type { AgentTransport, Authorizer, Clock, StoredInstance, WorkflowStore } from '../core/ports.js';
+import type {
+  AgentTransport,
+  Authorizer,
+  Clock,
+  EngineObserver,
+  StoredInstance,
+  WorkflowStore,
+} from '../core/ports.js';
 import { refuseUnlessRetryable } from '../core/retry.js';
 import type { WorkflowTemplate } from '../core/template.js';
+import { NO_OBSERVER } from '../observe/observers.js';
 import { SwarmCoordinator } from '../swarm/coordinator.js';
 import { saveBlob } from './blobs.js';
 import { Callers } from './callers.js';
@@ -35,6 +43,8 @@ export interface OrchestratorOptions {
   /** Null: as many as the agents can take. */
   readonly maxParallelTasks: number | null;
   readonly limits: StartLimits;
+  /** Default: nobody looks on. */
+  readonly observer?: EngineObserver;
 }
 
 type Wish = WishInput extends infer W ? (W extends WishInput ? Omit<W, 'decision'> : never) : never;
@@ -59,8 +69,8 @@ export class WorkflowOrchestrator extends InstanceReads implements WorkflowApi {
   #closing: Promise<void> | null = null;
 
   constructor(options: OrchestratorOptions) {
-    const { store, transport, authorizer, clock, log, maxParallelTasks } = options;
-    super(store);
+    const { store, transport, authorizer, clock, log, maxParallelTasks, observer = NO_OBSERVER } = options;
+    super(store, observer);
     this.#options = options;
     this.#listeners = new Listeners(log);
     this.failed = new Promise((resolve) => {
@@ -87,6 +97,7 @@ export class WorkflowOrchestrator extends InstanceReads implements WorkflowApi {
       swarm: this.swarm,
       timers: this.#timers,
       log,
+      observer,
       get hasListeners() {
         return true;
       },

@@ -93,7 +93,7 @@ export async function openHttpRig(options: RigOptions = {}): Promise<HttpRig> {
   ];
   const engine = await openEngine(
     { ...config, engine: { ...config.engine, cedarPolicyDir: policies } },
-    { logger: log, clock, agents },
+    { logger: log, clock, agents, metrics: true },
   );
   const state = { isClosing: false, isRecovered: true };
   const context = contextOf(config, engine, { clock, version: '0.0.0', state });

@@ -20,9 +20,10 @@ export function contextOf(config: EngineConfig, engine: Engine, more: Surroundin
   return {
     api: engine.api,
     triggers: engine.triggers,
+    metrics: engine.metrics,
     clock,
     identifier: new TrustingIdentifier(),
-    guard: new Guard(engine.authorizer),
+    guard: new Guard(engine.asked),
     authorizer: engine.authorizer,
     hub: new EventHub(engine.api, clock.newId()),
     changedSince: (at) => engine.store.changedSince(at),

@@ -30,7 +30,7 @@ export interface Serving {
 export async function serve(config: EngineConfig, options: ServeOptions): Promise<Serving> {
   const { log, address, version } = options;
   const clock = systemClock();
-  const engine = await openEngine(config, { logger: log, clock });
+  const engine = await openEngine(config, { logger: log, clock, metrics: true });
   try {
     const state = { isClosing: false, isRecovered: false };
     const context = contextOf(config, engine, { clock, version, state });

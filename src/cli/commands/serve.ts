@@ -1,8 +1,8 @@
 /** `vapora serve`: the engine behind an HTTP API, until it is told to stop. */
 import { VaporaError } from '../../core/errors.js';
+import { packageVersion } from '../../observe/package-version.js';
 import { parseCount } from '../input.js';
 import { logLevel, logWriter } from '../log.js';
-import { packageVersion } from '../package-version.js';
 import { readConfig } from '../session.js';
 import type { Shell } from '../shell.js';
 
@@ -14,10 +14,10 @@ export interface ServeOptions {
 const MAX_PORT = 65_535;
 
 export async function serve(shell: Shell, options: ServeOptions): Promise<number> {
-  const [{ serve: open }, { DEFAULT_ADDRESS, isLoopback }, { pino }] = await Promise.all([
+  const [{ serve: open }, { DEFAULT_ADDRESS, isLoopback }, { createLogger }] = await Promise.all([
     import('../../serve/serve.js'),
     import('../../serve/listen.js'),
-    import('pino'),
+    import('../../observe/logger.js'),
   ]);
   const { host = DEFAULT_ADDRESS.host } = options;
   const port =
@@ -28,7 +28,7 @@ export async function serve(shell: Shell, options: ServeOptions): Promise<number
     });
   }
   const config = await readConfig(shell);
-  const log = pino({ level: logLevel(shell.host.env, false) }, logWriter(shell));
+  const log = createLogger(logLevel(shell.host.env, false), logWriter(shell));
   const version = packageVersion();
   const stopped = stopOf(shell);
   const serving = await open(config, { address: { host, port }, log, version });
