@@ -10,13 +10,15 @@ import { endHolders, holdRunFile } from './agent/run-file.js';
 import { createSdkRunner } from './agent/sdk-runner.js';
 import { AllowAllAuthorizer } from './auth/allow-all.js';
 import { CedarAuthorizer } from './auth/cedar.js';
+import { DecisionLog } from './auth/decision-log.js';
 import type { EngineConfig } from './config/load.js';
 import { redactStoreUrl } from './config/store-url.js';
-import type { VaporaError } from './core/errors.js';
+import { VaporaError } from './core/errors.js';
 import type { Clock } from './core/ports.js';
 import type { WorkflowTemplate } from './core/template.js';
 import { systemClock } from './engine/clock.js';
 import { sha256 } from './engine/digest.js';
+import { drain } from './engine/drain.js';
 import { type OrchestratorOptions, WorkflowOrchestrator } from './engine/orchestrator.js';
 import { SurrealWorkflowStore } from './store/surreal/store.js';
 import { InProcessTransport } from './transport/in-process.js';
@@ -32,12 +34,18 @@ export interface EngineOptions {
   readonly clock?: Clock;
   /** Where the secrets of webhooks are looked up; default: the environment of the process. */
   readonly env?: NodeJS.ProcessEnv;
+  /** Whether what the policies say is kept in the store, beside the histories: what a server with several callers does. */
+  readonly recordsDecisions?: boolean;
 }
 
 export interface Engine {
   readonly api: WorkflowOrchestrator;
   readonly store: SurrealWorkflowStore;
   readonly authorizer: CedarAuthorizer | AllowAllAuthorizer;
+  /** Those that new instances are started with. */
+  readonly templates: ReadonlyMap<string, WorkflowTemplate>;
+  /** The same to ask: keeps what it says, where that is recorded. */
+  readonly decisions: DecisionLog | null;
   /** Agents may come and go while the engine runs. */
   readonly transport: InProcessTransport;
   /** Schedules, webhooks and chains. They start nothing by themselves before `triggers.start()`. */
@@ -46,6 +54,13 @@ export interface Engine {
   readonly failed: Promise<VaporaError>;
   /** Wakes every instance that is not at an end; answers how many. Without it, only what is asked for is woken. */
   recover(): Promise<number>;
+  /**
+   * Takes over templates, triggers and policies: instances that have been started keep theirs. Each of the three is taken over
+   * whole or not at all. Throws `config_invalid`, `policy_invalid`, and leaves in force what was.
+   */
+  reload(config: EngineConfig): Promise<void>;
+  /** Gives agents nothing new, and resolves once they are done, after `graceMs` at the latest; answers how many are not. */
+  drain(graceMs: number): Promise<number>;
   /** Stops agents, finishes commits, lets go of the store. Idempotent. */
   close(): Promise<void>;
 }
@@ -75,28 +90,35 @@ export async function openEngine(config: EngineConfig, options: EngineOptions = 
       throw error;
     }
     const templates = templatesOf(config, options.workflows ?? []);
+    const decisions =
+      options.recordsDecisions === true ? new DecisionLog(authorizer, { book: store, clock, log }) : null;
     const orchestrator = new WorkflowOrchestrator({
       store,
       transport,
-      authorizer,
+      authorizer: decisions ?? authorizer,
       clock,
       log,
       templates,
       maxParallelTasks: settings.maxParallelTasks,
       limits: settings.limits,
     });
-    const parts = { store, authorizer, clock, log, templates };
+    const parts = { store, authorizer: decisions ?? authorizer, clock, log, templates };
     const triggers = openTriggers(orchestrator, parts, config, options.env ?? process.env);
     return {
       api: orchestrator,
       store,
       authorizer,
+      templates,
+      decisions,
       transport,
       triggers,
       failed: Promise.race([orchestrator.failed, storeFailed]),
       recover: () => orchestrator.recover(),
+      reload: (next) => reload({ authorizer, triggers, templates }, next, options.workflows ?? []),
+      drain: (graceMs) => drain(orchestrator.swarm, clock, graceMs),
       close: async () => {
         await triggers.close();
+        await decisions?.close();
         await orchestrator.close();
         letGo();
         if (authorizer instanceof CedarAuthorizer) authorizer.close();
@@ -111,7 +133,7 @@ export async function openEngine(config: EngineConfig, options: EngineOptions = 
 function templatesOf(
   config: EngineConfig,
   workflows: readonly WorkflowTemplate[],
-): ReadonlyMap<string, WorkflowTemplate> {
+): Map<string, WorkflowTemplate> {
   return new Map([...config.templates, ...workflows.map((template) => [template.name, template] as const)]);
 }
 
@@ -126,6 +148,31 @@ function openTriggers(
   const { store, templates } = parts;
   const { maxInputBytes } = config.engine.limits;
   return new Triggers({ ...parts, api, book: store, ended: store, maxInputBytes, env }, templates);
+}
+
+async function reload(
+  parts: Pick<Engine, 'authorizer' | 'triggers'> & { readonly templates: Map<string, WorkflowTemplate> },
+  next: EngineConfig,
+  workflows: readonly WorkflowTemplate[],
+): Promise<void> {
+  const { authorizer, triggers, templates } = parts;
+  await reloadPolicies(authorizer, next.engine.cedarPolicyDir);
+  const all = templatesOf(next, workflows);
+  triggers.replace(all);
+  templates.clear();
+  for (const [name, template] of all) templates.set(name, template);
+}
+
+/** Throws `policy_invalid`, also where enforcing would have to begin or end: that takes a restart. */
+async function reloadPolicies(
+  authorizer: CedarAuthorizer | AllowAllAuthorizer,
+  directory: string | null,
+): Promise<void> {
+  if (authorizer instanceof CedarAuthorizer && directory !== null) return authorizer.reload(directory);
+  if (authorizer.isEnforcing === (directory !== null)) return;
+  throw new VaporaError('policy_invalid', '`cedar_policy_dir` was added or taken away', {
+    hint: 'restart the server to turn authorization on or off',
+  });
 }
 
 async function openAuthorizer(

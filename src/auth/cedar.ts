@@ -1,4 +1,6 @@
 /** Authorization by a directory of Cedar policies. */
+
+import type { PolicyFile } from '../core/decision-log.js';
 import { type Place, type Problem, VaporaError } from '../core/errors.js';
 import type { Decision } from '../core/instance.js';
 import type { Digest } from '../core/names.js';
@@ -6,7 +8,7 @@ import type { AuthorizationRequest, Authorizer } from '../core/ports.js';
 import { type CompiledPolicy, compile } from './compile.js';
 import { CedarTrap } from './engine.js';
 import { type Explanation, explain } from './explain.js';
-import { readPolicyDirectory } from './load.js';
+import { directoryOf, type PolicyDirectory, readPolicyDirectory } from './load.js';
 import { PolicySet } from './policy-set.js';
 
 /** A policy in force, for people to look at. */
@@ -42,6 +44,11 @@ export class CedarAuthorizer implements Authorizer {
   /** Throws `policy_invalid` with a problem for each thing that is wrong, or for want of any policy. */
   static async loadFromDir(path: string): Promise<CedarAuthorizer> {
     return new CedarAuthorizer(path, await loadPolicySet(path));
+  }
+
+  /** The files of a directory that is not on this disk, under the name `path`. Throws `policy_invalid`. */
+  static fromFiles(path: string, files: readonly PolicyFile[]): CedarAuthorizer {
+    return new CedarAuthorizer(path, compilePolicySet(path, directoryOf(path, files)));
   }
 
   get path(): string {
@@ -117,7 +124,10 @@ function describePolicy({ id, effect, place, annotations }: CompiledPolicy): Pol
 }
 
 async function loadPolicySet(path: string): Promise<PolicySet> {
-  const directory = await readPolicyDirectory(path);
+  return compilePolicySet(path, await readPolicyDirectory(path));
+}
+
+function compilePolicySet(path: string, directory: PolicyDirectory): PolicySet {
   try {
     const { set, problems } = compile(directory);
     if (set === null) throw invalid(path, problems);

@@ -1,6 +1,7 @@
 /** Reads a policy directory: texts and nothing else. Every file that can't be read is a problem, none is passed over. */
 import { type FileHandle, open, opendir, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import type { PolicyFile } from '../core/decision-log.js';
 import { type Problem, VaporaError } from '../core/errors.js';
 
 /** Policies are written by people; a file above this is a mistake, and evaluation time grows with them. */
@@ -58,6 +59,24 @@ export async function readPolicyDirectory(path: string): Promise<PolicyDirectory
     else schemas.push(file);
   }
   return { path, policies, schemas, entities, problems };
+}
+
+/** The same of files at hand. What no policy directory holds is passed over, as it is on a disk. Throws `policy_invalid`. */
+export function directoryOf(path: string, files: readonly PolicyFile[]): PolicyDirectory {
+  const known = files.filter(({ name }) => isPolicyInput(name)).sort((a, b) => (a.name < b.name ? -1 : 1));
+  const characters = known.reduce((sum, { text }) => sum + text.length, 0);
+  if (characters > MAX_TOTAL_BYTES)
+    throw refused(path, `holds more than ${MAX_TOTAL_BYTES} bytes of policies`);
+  if (known.length > MAX_POLICY_FILES)
+    throw refused(path, `holds more than ${MAX_POLICY_FILES} policy files`);
+  const texts = known.map(({ name, text }): TextFile => ({ path: `${path}/${name}`, name, text }));
+  return {
+    path,
+    policies: texts.filter(({ name }) => name.endsWith('.cedar')),
+    schemas: texts.filter(({ name }) => name.endsWith('.cedarschema')),
+    entities: texts.find(({ name }) => name === ENTITIES_FILE) ?? null,
+    problems: [],
+  };
 }
 
 function refused(path: string, why: string, cause?: unknown): VaporaError {

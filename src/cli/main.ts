@@ -63,16 +63,19 @@ function isReaderGone({ code }: NodeJS.ErrnoException): boolean {
   return code === 'EPIPE' || code === 'ERR_STREAM_DESTROYED';
 }
 
-function onInterrupt(call: () => void): () => void {
+function onInterrupt(call: () => void, onHangup?: () => void): () => void {
   let isInterrupted = false;
   const onSignal = () => {
     if (isInterrupted) process.exit(INTERRUPTED_EXIT);
     isInterrupted = true;
     call();
   };
-  for (const signal of SIGNALS) process.on(signal, onSignal);
+  const handlers = SIGNALS.map(
+    (signal) => [signal, signal === 'SIGHUP' && onHangup !== undefined ? onHangup : onSignal] as const,
+  );
+  for (const [signal, handler] of handlers) process.on(signal, handler);
   return () => {
-    for (const signal of SIGNALS) process.off(signal, onSignal);
+    for (const [signal, handler] of handlers) process.off(signal, handler);
   };
 }
 

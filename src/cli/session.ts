@@ -1,8 +1,11 @@
 /** What a command works with: an engine opened for it, or a server, and closed whatever happens to it. */
 import { isAbsolute, relative, resolve } from 'node:path';
+import type { Engine } from '../compose.js';
 import type { EngineConfig } from '../config/load.js';
 import type { ScheduleApi, WorkflowApi } from '../core/api.js';
+import type { PolicyFile, WhatIfApi, WhatIfReport } from '../core/decision-log.js';
 import { VaporaError } from '../core/errors.js';
+import type { TokenApi } from '../core/identities.js';
 import type { Principal } from '../core/instance.js';
 import { type Catalog, localCatalog, serverCatalog } from './catalog.js';
 import { Interruption } from './failure.js';
@@ -15,6 +18,8 @@ import { clean } from './text.js';
 export interface Session {
   readonly api: WorkflowApi;
   readonly schedules: ScheduleApi;
+  readonly tokens: TokenApi;
+  readonly whatIf: WhatIfApi['whatIf'];
   readonly catalog: Catalog;
   /** Wakes everything that is not at an end; answers how many. A server has done so by itself. */
   recover(): Promise<number>;
@@ -27,7 +32,8 @@ export interface Session {
 }
 
 /** An engine or a server, for as long as a session lasts. */
-interface Backend extends Pick<Session, 'api' | 'schedules' | 'catalog' | 'recover' | 'person'> {
+interface Backend
+  extends Pick<Session, 'api' | 'schedules' | 'tokens' | 'whatIf' | 'catalog' | 'recover' | 'person'> {
   /** Instances go on without us. */
   readonly isServer: boolean;
   /** Rejects when it can't go on. */
@@ -90,6 +96,8 @@ export async function withEngine(
     const session: Session = {
       api: backend.api,
       schedules: backend.schedules,
+      tokens: backend.tokens,
+      whatIf: (files, since) => backend.whatIf(files, since),
       catalog: backend.catalog,
       recover: () => backend.recover(),
       person: (options) => backend.person(options),
@@ -135,13 +143,19 @@ async function openBackend(shell: Shell, more: SessionOptions): Promise<Backend>
 }
 
 async function openLocally(shell: Shell, config: EngineConfig, more: SessionOptions): Promise<Backend> {
-  const [{ openEngine }, { pino }] = await Promise.all([import('../compose.js'), import('pino')]);
+  const [{ openEngine }, { pino }, { Tokens }] = await Promise.all([
+    import('../compose.js'),
+    import('pino'),
+    import('../http/tokens.js'),
+  ]);
   const level = more.isSilent === true ? 'silent' : logLevel(shell.host.env, more.isReading === true);
   const engine = await openEngine(config, { logger: pino({ level }, logWriter(shell)) });
   return {
     isServer: false,
     api: engine.api,
     schedules: engine.triggers.scheduler,
+    tokens: await Tokens.open(engine.store, shell.clock),
+    whatIf: (files, since) => whatIfLocally(engine, files, since),
     catalog: localCatalog(config),
     recover: () => engine.recover(),
     person: (options) => shell.person(options),
@@ -150,6 +164,23 @@ async function openLocally(shell: Shell, config: EngineConfig, more: SessionOpti
     }),
     close: () => engine.close(),
   };
+}
+
+async function whatIfLocally(
+  { store }: Engine,
+  files: readonly PolicyFile[],
+  since: number,
+): Promise<WhatIfReport> {
+  const [{ CedarAuthorizer }, { whatIf }] = await Promise.all([
+    import('../auth/cedar.js'),
+    import('../auth/what-if.js'),
+  ]);
+  const candidate = CedarAuthorizer.fromFiles('the candidate', files);
+  try {
+    return await whatIf(candidate, store, since, async () => {});
+  } finally {
+    candidate.close();
+  }
 }
 
 async function openServer(shell: Shell, { url, token }: ServerTarget): Promise<Backend> {
@@ -161,6 +192,8 @@ async function openServer(shell: Shell, { url, token }: ServerTarget): Promise<B
     isServer: true,
     api,
     schedules: api,
+    tokens: api,
+    whatIf: (files, since) => api.whatIf(files, since),
     catalog: serverCatalog(api),
     recover: async () => 0,
     person: (options) => {

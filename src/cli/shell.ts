@@ -21,8 +21,11 @@ export interface Host {
   readonly cwd: string;
   /** Whether whoever read stdout has gone away. */
   isDeaf(): boolean;
-  /** Calls on the first SIGINT, SIGTERM or SIGHUP; a second one ends the process at once. Returns its unsubscribe. */
-  onInterrupt(call: () => void): () => void;
+  /**
+   * Calls on the first SIGINT, SIGTERM or SIGHUP; a second one ends the process at once. Where SIGHUP has a meaning of its own, it
+   * calls `onHangup` instead, each time. Returns its unsubscribe.
+   */
+  onInterrupt(call: () => void, onHangup?: () => void): () => void;
 }
 
 /** Options that every command has. */

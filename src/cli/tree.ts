@@ -11,9 +11,9 @@ import type { PolicyTestOptions } from './commands/policy.js';
 import type { ResumeOptions } from './commands/resume.js';
 import type { RollbackOptions } from './commands/rollback.js';
 import type { RunOptions } from './commands/run.js';
-import type { ServeOptions } from './commands/serve.js';
 import { collect, common, group, LOCAL, leaf, person } from './leaf.js';
 import type { CommonOptions, Host, PersonOptions, Shell } from './shell.js';
+import { addServe, addTokens, addWhatIf } from './tree-server.js';
 
 /** Runs what a command does and keeps its exit code. */
 export type Execute = (options: CommonOptions, act: (shell: Shell) => Promise<number>) => Promise<void>;
@@ -56,6 +56,7 @@ export function buildTree(
   addReads(program, execute);
   addDeadLetters(program, execute);
   addSchedules(program, execute);
+  addTokens(program, execute);
   addPolicy(program, execute);
   addAudit(program, execute);
   addDiagnosis(program, execute);
@@ -83,23 +84,6 @@ function addSetUp(program: Command, execute: Execute): void {
   ).action((_: object, command: Command) =>
     execute(command.optsWithGlobals(), async (shell) => (await import('./commands/check.js')).check(shell)),
   );
-}
-
-function addServe(program: Command, execute: Execute): void {
-  leaf(
-    program,
-    'serve',
-    'serve the engine over HTTP until it is told to stop',
-    ['serve', 'serve --port 9000 --json'],
-    LOCAL,
-  )
-    .option('--host <address>', 'where to listen (default: 127.0.0.1)')
-    .option('--port <port>', 'where to listen, 0 for any that is free (default: 8420)')
-    .action((options: ServeOptions, command: Command) =>
-      execute(command.optsWithGlobals(), async (shell) =>
-        (await import('./commands/serve.js')).serve(shell, options),
-      ),
-    );
 }
 
 function addRun(program: Command, execute: Execute): void {
@@ -331,6 +315,7 @@ function addPolicy(program: Command, execute: Execute): void {
         (await import('./commands/policy.js')).testPolicies(shell, options),
       ),
     );
+  addWhatIf(policy, execute);
 }
 
 function addAudit(program: Command, execute: Execute): void {

@@ -11,6 +11,7 @@ import { deepFreeze } from './freeze.js';
 import { Report } from './report.js';
 import { unservedMessage, unservedRoles } from './roles.js';
 import { documentShape } from './schema.js';
+import { buildServer, type ServerSettings } from './server.js';
 import { buildSettings, type EngineSettings } from './settings.js';
 import { type Sources, sourcesOf } from './sources.js';
 import { withStoreCredentials } from './store-url.js';
@@ -27,6 +28,7 @@ export interface EngineConfig {
   /** Absolute; what relative paths in the file are relative to. */
   readonly directory: string;
   readonly engine: EngineSettings;
+  readonly server: ServerSettings;
   readonly templates: ReadonlyMap<string, WorkflowTemplate>;
   readonly agents: readonly CommandAgentConfig[];
   readonly warnings: readonly Problem[];
@@ -58,6 +60,7 @@ function buildConfig(root: TableNode, file: string, report: Report, env: NodeJS.
   const absolute = resolve(file);
   const directory = dirname(absolute);
   const engine = buildSettings(row?.engine, directory, root, report);
+  const server = buildServer(row?.server, directory, root, report);
   const workflows = row?.workflows ?? [];
   const templates = buildTemplates(workflows, { settings: engine, root, report });
   const agents = buildAgents(row?.agents ?? [], directory, root, report);
@@ -68,6 +71,7 @@ function buildConfig(root: TableNode, file: string, report: Report, env: NodeJS.
     file: absolute,
     directory,
     engine: { ...engine, store: withStoreCredentials(engine.store, env) },
+    server,
     templates,
     agents,
     warnings: [...report.warnings, ...roleWarnings(templates, agents, report, sources)],

@@ -5,6 +5,7 @@ import {
   DEFAULT_RETRY,
   type RetryPolicy,
 } from '../core/template.js';
+import { serverShape } from './server-shape.js';
 import {
   choice,
   flag,
@@ -230,6 +231,7 @@ export const agentShape = table('an agent', {
 });
 
 export const documentShape = table('the document', {
+  server: optional(serverShape, 'Where `vapora serve` listens, and how it knows who calls.'),
   engine: optional(engineShape, 'Settings of the engine.'),
   workflows: optional(list(workflowShape, { min: 0, max: 10_000 }, 'workflows'), 'Workflow templates.'),
   agents: optional(list(agentShape, { min: 0, max: 10_000 }, 'agents'), 'Agents that are programs.'),

@@ -26,6 +26,7 @@ export const ERRORS = {
   not_retryable: { retry: false, exit: 2 },
   not_rollbackable: { retry: false, exit: 2 },
   point_of_no_return: { retry: false, exit: 2 },
+  token_unknown: { retry: false, exit: 2 },
   letter_closed: { retry: false, exit: 2 },
   limit_exceeded: { retry: false, exit: 2 },
   // authorization: exit 3

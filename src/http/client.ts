@@ -11,7 +11,9 @@ import type {
   StartResult,
   WorkflowApi,
 } from '../core/api.js';
+import type { PolicyFile, WhatIfApi, WhatIfReport } from '../core/decision-log.js';
 import type { Entry, EventRecord } from '../core/events.js';
+import type { TokenApi, TokenInfo, TokenRequest } from '../core/identities.js';
 import type { BlobRef, Principal, WorkflowInstance } from '../core/instance.js';
 import { asInstanceId } from '../core/names.js';
 import type { Clock, InstancePage, InstanceQuery } from '../core/ports.js';
@@ -34,6 +36,8 @@ import {
 import { listDeadLetters, resolveDeadLetter, retryDeadLetter } from './contract/letters.js';
 import { listSchedules, pauseSchedule, resumeSchedule } from './contract/schedules.js';
 import { approveStage, rejectStage } from './contract/stages.js';
+import { createToken, listTokens, revokeToken } from './contract/tokens.js';
+import { whatIfPolicies } from './contract/what-if.js';
 import {
   artifactFromWire,
   eventFromWire,
@@ -42,11 +46,12 @@ import {
   summaryFromWire,
 } from './contract/wire.js';
 
+const DAY_MS = 86_400_000;
 const EVENTS_PAGE = 500;
 /** Of one question whether the instance rests; the next one follows at once. */
 const REST_WAIT_SECONDS = 20;
 
-export class HttpWorkflowClient implements WorkflowApi, ScheduleApi {
+export class HttpWorkflowClient implements WorkflowApi, ScheduleApi, TokenApi, WhatIfApi {
   /** For endpoints that are not of the engine: templates, policies, tokens. */
   readonly connection: Connection;
   readonly #clock: Clock;
@@ -217,6 +222,39 @@ export class HttpWorkflowClient implements WorkflowApi, ScheduleApi {
 
   async resumeSchedule(workflow: string, by: Principal): Promise<ScheduleInfo> {
     return fromWire(await this.connection.call(resumeSchedule, { params: { workflow }, by })) as ScheduleInfo;
+  }
+
+  async listTokens(): Promise<readonly TokenInfo[]> {
+    const { tokens } = await this.connection.call(listTokens, {});
+    return tokens.map((token) => fromWire(token) as TokenInfo);
+  }
+
+  async createToken(
+    request: TokenRequest,
+    by: Principal,
+  ): Promise<{ readonly token: TokenInfo; readonly secret: string }> {
+    const { kind, name, groups, roles, lifetimeMs } = request;
+    const body = {
+      kind,
+      name,
+      groups: [...groups],
+      roles: roles === null ? null : [...roles],
+      expires_in_days: lifetimeMs === null ? null : lifetimeMs / DAY_MS,
+    };
+    const { token: secret, ...token } = await this.connection.call(createToken, { body, by });
+    return { token: fromWire(token) as TokenInfo, secret };
+  }
+
+  async revokeToken(id: string, by: Principal): Promise<TokenInfo> {
+    return fromWire(await this.connection.call(revokeToken, { params: { id }, by })) as TokenInfo;
+  }
+
+  async whatIf(files: readonly PolicyFile[], since: number): Promise<WhatIfReport> {
+    const body = {
+      files: files.map(({ name, text }) => ({ name, text })),
+      since: new Date(since).toISOString(),
+    };
+    return fromWire(await this.connection.call(whatIfPolicies, { body })) as WhatIfReport;
   }
 
   /** Ends event streams. The server is not told anything. */

@@ -12,6 +12,7 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { AllowAllAuthorizer } from '../auth/allow-all.js';
 import type { CedarAuthorizer } from '../auth/cedar.js';
 import type { WorkflowApi } from '../core/api.js';
+import type { DecisionBook } from '../core/decision-log.js';
 import type { InstanceId } from '../core/names.js';
 import type { Clock } from '../core/ports.js';
 import type { WorkflowTemplate } from '../core/template.js';
@@ -21,6 +22,7 @@ import type { HealthReport, ReadyReport } from './contract/health.js';
 import type { EventHub } from './event-hub.js';
 import type { Guard } from './guard.js';
 import type { Identifier, Identity } from './identity.js';
+import type { Tokens } from './tokens.js';
 
 export type App = FastifyInstance<
   RawServerDefault,
@@ -38,6 +40,9 @@ export interface ServerContext {
   readonly identifier: Identifier;
   readonly guard: Guard;
   readonly authorizer: CedarAuthorizer | AllowAllAuthorizer;
+  readonly tokens: Tokens;
+  /** What callers were told they may and may not do. */
+  readonly decisions: { readonly book: Pick<DecisionBook, 'decisions'>; flush(): Promise<void> };
   readonly hub: EventHub;
   /** Ids of instances that have changed since; milliseconds since the epoch. */
   changedSince(at: number): AsyncIterable<readonly InstanceId[]>;

@@ -9,7 +9,8 @@ import { systemClock } from '../engine/clock.js';
 import { contextOf } from '../serve/context.js';
 import type { App } from './context.js';
 import type { EventHub } from './event-hub.js';
-import { createServer, DEFAULT_SERVER_LIMITS, type ServerLimits } from './server.js';
+import { createServer, DEFAULT_SERVER_LIMITS, DESCRIPTION_PAGE, type ServerLimits } from './server.js';
+import type { Tokens } from './tokens.js';
 
 const CONFIG = `
 [engine]
@@ -24,6 +25,9 @@ stages = [
   { name = "b", agents = ["fail"], retry = { max_attempts = 1 } },
 ]
 [[workflows]]
+name = "slow"
+stages = [{ name = "a", agents = ["slow"] }]
+[[workflows]]
 name = "gate"
 stages = [
   { name = "a", agents = ["ok"], compensation_agents = ["undo"] },
@@ -31,7 +35,38 @@ stages = [
 ]
 `;
 
+const AGENTS = [
+  defineAgent({
+    name: 'worker',
+    roles: ['ok', 'undo'],
+    execute: ({ stage_name }) => ({
+      artifacts: [{ name: 'note', kind: 'documentation', content: `made by ${stage_name}` }],
+    }),
+    compensate: () => ({}),
+  }),
+  defineAgent({
+    name: 'sleeper',
+    roles: ['slow'],
+    execute: (_, { signal }) =>
+      new Promise<void>((resolve) => {
+        signal.addEventListener('abort', () => resolve());
+      }),
+  }),
+  defineAgent({
+    name: 'breaker',
+    roles: ['fail'],
+    execute: () => {
+      throw new Error('it broke');
+    },
+    compensate: () => {
+      throw new Error('it broke');
+    },
+  }),
+];
+
 export interface RigOptions {
+  /** More of the configuration, as TOML. */
+  readonly config?: string;
   readonly policies?: string;
   readonly limits?: Partial<ServerLimits>;
 }
@@ -48,6 +83,7 @@ export interface HttpRig {
   readonly app: App;
   readonly api: WorkflowApi;
   readonly hub: EventHub;
+  readonly tokens: Tokens;
   /** Really listens; answers the URL. */
   listen(): Promise<string>;
   /** Resolves once exactly so many follow all events. */
@@ -69,34 +105,14 @@ export interface Asked {
 export async function openHttpRig(options: RigOptions = {}): Promise<HttpRig> {
   const log = pino({ level: 'silent' });
   const clock = systemClock();
-  const config = parseConfig(CONFIG, { file: '/nowhere/workflows.toml' }, {});
+  const config = parseConfig(`${options.config ?? ''}\n${CONFIG}`, { file: '/nowhere/workflows.toml' }, {});
   const policies = options.policies ?? null;
-  const agents = [
-    defineAgent({
-      name: 'worker',
-      roles: ['ok', 'undo'],
-      execute: ({ stage_name }) => ({
-        artifacts: [{ name: 'note', kind: 'documentation', content: `made by ${stage_name}` }],
-      }),
-      compensate: () => ({}),
-    }),
-    defineAgent({
-      name: 'breaker',
-      roles: ['fail'],
-      execute: () => {
-        throw new Error('it broke');
-      },
-      compensate: () => {
-        throw new Error('it broke');
-      },
-    }),
-  ];
   const engine = await openEngine(
     { ...config, engine: { ...config.engine, cedarPolicyDir: policies } },
-    { logger: log, clock, agents },
+    { logger: log, clock, agents: AGENTS, recordsDecisions: true },
   );
-  const state = { isClosing: false, isRecovered: true };
-  const context = contextOf(config, engine, { clock, version: '0.0.0', state });
+  const state = { isClosing: false, isRecovered: true, lastReload: null };
+  const context = await contextOf(config, engine, { clock, version: '0.0.0', state, isInsecure: false });
   const limits = { ...DEFAULT_SERVER_LIMITS, ...options.limits };
   const app = await createServer({ context, log, version: '0.0.0', limits });
   onTestFinished(async () => {
@@ -111,6 +127,7 @@ export async function openHttpRig(options: RigOptions = {}): Promise<HttpRig> {
     app,
     api: engine.api,
     hub,
+    tokens: context.tokens,
     listen: () => app.listen({ host: '127.0.0.1', port: 0 }),
     streaming,
     cutStreams: () => app.server.closeAllConnections(),
@@ -130,7 +147,8 @@ function routesOf(app: App): string[] {
     path.length = indent.length / 4;
     path.push(segment);
     for (const method of methods.split(', ')) {
-      if (method === '' || method === 'HEAD') continue;
+      // the page that shows the description is not in it
+      if (method === '' || method === 'HEAD' || path.join('').startsWith(DESCRIPTION_PAGE)) continue;
       found.push(`${method} ${path.join('').replace(/:([a-z]+)/g, '{$1}')}`);
     }
   }

@@ -1,7 +1,9 @@
 /** All routes, one file a resource. */
+
 import type { App, ServerContext } from './context.js';
 import { artifactRoutes } from './routes/artifacts.js';
 import { auditRoutes } from './routes/audit.js';
+import { errorRoutes } from './routes/errors.js';
 import { eventRoutes } from './routes/events.js';
 import { healthRoutes } from './routes/health.js';
 import { instanceRoutes } from './routes/instances.js';
@@ -11,7 +13,9 @@ import { policyRoutes } from './routes/policies.js';
 import { scheduleRoutes } from './routes/schedules.js';
 import { stageRoutes } from './routes/stages.js';
 import { templateRoutes } from './routes/templates.js';
+import { tokenRoutes } from './routes/tokens.js';
 import { webhookRoutes } from './routes/webhooks.js';
+import { whatIfRoutes } from './routes/what-if.js';
 
 export const ROUTES: readonly ((app: App, context: ServerContext) => void)[] = [
   templateRoutes,
@@ -24,6 +28,9 @@ export const ROUTES: readonly ((app: App, context: ServerContext) => void)[] = [
   scheduleRoutes,
   webhookRoutes,
   policyRoutes,
+  whatIfRoutes,
+  tokenRoutes,
   healthRoutes,
   openApiRoutes,
+  errorRoutes,
 ];

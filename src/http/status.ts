@@ -15,6 +15,7 @@ export const STATUS = {
   artifact_unknown: 404,
   dead_letter_unknown: 404,
   schedule_unknown: 404,
+  token_unknown: 404,
   instance_exists: 409,
   not_waiting: 409,
   approval_drifted: 409,

@@ -61,6 +61,7 @@ export class SwarmCoordinator {
   #cancelSweep: (() => void) | null = null;
   #sweepAt = Number.POSITIVE_INFINITY;
   #isClosed = false;
+  #isPaused = false;
 
   constructor(options: SwarmOptions) {
     this.#options = options;
@@ -158,6 +159,11 @@ export class SwarmCoordinator {
     this.#serve(wasFull ? null : new Set(member.info.roles));
   }
 
+  /** Nobody new is served from now on; who waits goes on waiting. */
+  pause(): void {
+    this.#isPaused = true;
+  }
+
   /** Nobody is served any more. */
   close(): void {
     this.#isClosed = true;
@@ -203,6 +209,7 @@ export class SwarmCoordinator {
   }
 
   #isFull(): boolean {
+    if (this.#isPaused) return true;
     const { maxParallelTasks } = this.#options;
     return maxParallelTasks !== null && this.#leases.size >= maxParallelTasks;
   }

@@ -62,6 +62,8 @@ export function keyTables(document: JsonSchema): ReadonlyMap<string, string> {
   const tables: [string, JsonSchema][] = [
     ['engine', inside(document, 'engine')],
     ['engine.limits', inside(inside(document, 'engine'), 'limits')],
+    ['server', inside(document, 'server')],
+    ['server.auth', inside(inside(document, 'server'), 'auth')],
     ['workflows', inside(document, 'workflows')],
     ['workflows.schedule', inside(inside(document, 'workflows'), 'schedule')],
     ['workflows.webhook', inside(inside(document, 'workflows'), 'webhook')],

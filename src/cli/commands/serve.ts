@@ -1,7 +1,8 @@
 /** `vapora serve`: the engine behind an HTTP API, until it is told to stop. */
-import { VaporaError } from '../../core/errors.js';
+
+import type { Serving } from '../../serve/serve.js';
 import { parseCount } from '../input.js';
-import { logLevel, logWriter } from '../log.js';
+import { askedLevel } from '../log.js';
 import { packageVersion } from '../package-version.js';
 import { readConfig } from '../session.js';
 import type { Shell } from '../shell.js';
@@ -9,42 +10,43 @@ import type { Shell } from '../shell.js';
 export interface ServeOptions {
   readonly host?: string;
   readonly port?: string;
+  readonly insecure?: boolean;
+  readonly grace?: string;
 }
 
 const MAX_PORT = 65_535;
+const DEFAULT_GRACE_SECONDS = '10';
+const MAX_GRACE_SECONDS = 3_600;
 
 export async function serve(shell: Shell, options: ServeOptions): Promise<number> {
-  const [{ serve: open }, { DEFAULT_ADDRESS, isLoopback }, { pino }] = await Promise.all([
-    import('../../serve/serve.js'),
-    import('../../serve/listen.js'),
-    import('pino'),
-  ]);
-  const { host = DEFAULT_ADDRESS.host } = options;
-  const port =
-    options.port === undefined ? DEFAULT_ADDRESS.port : parseCount(options.port, '`--port`', 0, MAX_PORT);
-  if (!isLoopback(host)) {
-    throw new VaporaError('usage', `\`--host\` \`${host}\` can be reached from other machines`, {
-      hint: 'nobody is authenticated, so listen on 127.0.0.1',
-    });
-  }
+  const [{ serve: open }, { pino }] = await Promise.all([import('../../serve/serve.js'), import('pino')]);
+  const graceMs =
+    parseCount(options.grace ?? DEFAULT_GRACE_SECONDS, '`--grace`', 0, MAX_GRACE_SECONDS) * 1_000;
+  const asked = options.port === undefined ? null : parseCount(options.port, '`--port`', 0, MAX_PORT);
   const config = await readConfig(shell);
-  const log = pino({ level: logLevel(shell.host.env, false) }, logWriter(shell));
+  const address = { host: options.host ?? config.server.host, port: asked ?? config.server.port };
+  const { host } = shell;
+  // a server is read by machines: its log is a JSON object a line
+  const log = pino({ level: askedLevel(host.env) ?? 'info' }, { write: (line) => host.stderr.write(line) });
   const version = packageVersion();
-  const stopped = stopOf(shell);
-  const serving = await open(config, { address: { host, port }, log, version });
+  let serving: Serving | null = null;
+  const stopped = new Promise<null>((resolve) => {
+    host.onInterrupt(
+      () => resolve(null),
+      () => serving?.reload(),
+    );
+  });
+  const isInsecure = options.insecure === true;
+  serving = await open(config, { address, isInsecure, log, version, env: host.env });
   shell.json({ type: 'listening', url: serving.url });
   shell.say(`vapora ${version} listens at ${serving.url}`);
   try {
-    const failure = await Promise.race([stopped, serving.failed, serving.recovered.then(() => stopped)]);
+    // a recovery that fails ends the server like anything else that keeps the engine from going on
+    const recovering = serving.recovered.then(() => stopped);
+    const failure = await Promise.race([stopped, serving.failed, recovering]);
     if (failure !== null) throw failure;
     return 0;
   } finally {
-    await serving.close();
+    await serving.close(graceMs);
   }
-}
-
-function stopOf(shell: Shell): Promise<null> {
-  return new Promise((resolve) => {
-    shell.host.onInterrupt(() => resolve(null));
-  });
 }

@@ -1,15 +1,26 @@
 /** Whether the server is well, and how far it has recovered. */
 import { z } from 'zod';
 import { endpoint } from './endpoint.js';
+import { Time } from './shapes.js';
 
 const tag = 'operation';
+
+const Reload = z.object({
+  at: Time,
+  ok: z.boolean(),
+  error: z.object({ code: z.string(), message: z.string() }).nullable(),
+});
+export type ReloadReport = z.output<typeof Reload>;
 
 export const Health = z
   .object({
     status: z.enum(['ok', 'stopping']),
     version: z.string(),
-    /** What is off that protects in production. */
+    authentication: z.enum(['on', 'off']),
     warnings: z.array(z.string()).meta({ description: 'what protects in production and is off here' }),
+    last_reload: Reload.nullable().meta({
+      description: 'of the configuration and the policies; null: none yet',
+    }),
   })
   .meta({ id: 'Health' });
 export type HealthReport = z.output<typeof Health>;

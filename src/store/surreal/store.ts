@@ -1,9 +1,11 @@
 /** The store that matters: SurrealDB, embedded or as a server, behind one journal. */
 import { LRUCache } from 'lru-cache';
 import { RecordId } from 'surrealdb';
+import type { DecisionBook, RecordedDecision } from '../../core/decision-log.js';
 import { assert, VaporaError } from '../../core/errors.js';
 import type { Entry } from '../../core/events.js';
 import { applyEntry } from '../../core/evolve.js';
+import type { ApiToken, TokenBook } from '../../core/identities.js';
 import { isLive } from '../../core/instance.js';
 import type { Digest, InstanceId } from '../../core/names.js';
 import type {
@@ -26,6 +28,7 @@ import { BlobTable } from './blobs.js';
 import { type Change, CommitQueue, type Session } from './commit-queue.js';
 import { openDatabase } from './connection.js';
 import type { Database } from './database.js';
+import { DecisionTable } from './decision-table.js';
 import { isConflict, isFull, storeFailure } from './fault.js';
 import { HeadBook } from './head-book.js';
 import { MarkTable } from './mark-table.js';
@@ -35,6 +38,7 @@ import { idsChangedSince, listEnded, listInstances, loadLive, readHistory } from
 import { type Fold, type JournalTail, recover, takeOver } from './recovery.js';
 import { deletionText, instanceId, type StateRow, storedOf } from './rows.js';
 import { noStatistics, type StoreStatistics } from './statistics.js';
+import { TokenTable } from './token-table.js';
 import { UnwrittenBook } from './unwritten.js';
 
 const PARTITION = 'main';
@@ -54,7 +58,9 @@ export interface SurrealStoreOptions {
  * A commit is on disk once its journal row is. The instances' own rows and their histories are written out afterwards, in the
  * background, and before any read that needs them. Opening it again replays what the journal holds.
  */
-export class SurrealWorkflowStore implements WorkflowStore, TriggerBook, EndedInstances {
+export class SurrealWorkflowStore
+  implements TokenBook, DecisionBook, WorkflowStore, TriggerBook, EndedInstances
+{
   readonly #db: Database;
   readonly #clock: Clock;
   readonly #onFailure: ((error: VaporaError) => void) | undefined;
@@ -64,6 +70,8 @@ export class SurrealWorkflowStore implements WorkflowStore, TriggerBook, EndedIn
   readonly #projection: Projection;
   readonly #blobs: BlobTable;
   readonly #marks: MarkTable;
+  readonly #tokens: TokenTable;
+  readonly #decisions: DecisionTable;
   readonly #templates: LRUCache<Digest, WorkflowTemplate>;
   readonly #statistics = noStatistics();
   #failure: VaporaError | null = null;
@@ -117,6 +125,8 @@ export class SurrealWorkflowStore implements WorkflowStore, TriggerBook, EndedIn
     });
     this.#blobs = new BlobTable(db, (work) => this.#write(work));
     this.#marks = new MarkTable(db, session, (work) => this.#write(work));
+    this.#tokens = new TokenTable(db, session, (work) => this.#write(work));
+    this.#decisions = new DecisionTable(db, clock.newId(), (work) => this.#write(work));
   }
 
   /**
@@ -252,6 +262,31 @@ export class SurrealWorkflowStore implements WorkflowStore, TriggerBook, EndedIn
   async loadBlob(digest: Digest): Promise<Uint8Array | null> {
     this.#checkUsable();
     return this.#blobs.load(digest);
+  }
+
+  async tokens(): Promise<readonly ApiToken[]> {
+    this.#checkUsable();
+    return this.#tokens.load();
+  }
+
+  async saveToken(token: ApiToken): Promise<void> {
+    this.#checkUsable();
+    await this.#tokens.save(token);
+  }
+
+  async saveDecisions(decisions: readonly RecordedDecision[]): Promise<void> {
+    this.#checkUsable();
+    await this.#decisions.save(decisions);
+  }
+
+  decisions(since: number): AsyncIterable<readonly RecordedDecision[]> {
+    this.#checkUsable();
+    return this.#decisions.load(since);
+  }
+
+  async dropDecisions(before: number): Promise<void> {
+    this.#checkUsable();
+    await this.#decisions.drop(before);
   }
 
   async marks(): Promise<readonly TriggerMark[]> {
