@@ -1,7 +1,9 @@
 /** Other policies, put to what was asked of the present ones. */
-import { type DecisionBook, type Flip, MAX_FLIPS, type WhatIfReport } from '../core/decision-log.js';
+import type { DecisionBook, Flip, WhatIfReport } from '../core/decision-log.js';
 import type { Authorizer } from '../core/ports.js';
 
+/** Flips that are shown one by one. */
+const MAX_FLIPS = 1_000;
 /** Distinct requests of one comparison: about a minute's work. */
 const MAX_REQUESTS = 200_000;
 

@@ -34,7 +34,7 @@ export interface WhatIfReport {
   /** Recorded requests that were put to the candidate, and decisions that they stand for. */
   readonly requests: number;
   readonly decisions: number;
-  /** Oldest first, at most {@link MAX_FLIPS}. */
+  /** Oldest first; a thousand at most. */
   readonly flips: readonly Flip[];
   /** All of them, by direction, counted as decisions. */
   readonly newlyDenied: number;
@@ -42,8 +42,6 @@ export interface WhatIfReport {
   /** Not everything recorded was looked at: there was too much. */
   readonly isCut: boolean;
 }
-
-export const MAX_FLIPS = 1_000;
 
 /** A file of a policy directory. */
 export interface PolicyFile {
