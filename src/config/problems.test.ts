@@ -46,12 +46,12 @@ const cases: [string, string, string][] = [
   [
     '__proto__ as a key',
     '__proto__ = 1',
-    '1:1: unknown key `__proto__` in the document, expected one of `engine`, `workflows`, `agents`',
+    '1:1: unknown key `__proto__` in the document, expected one of `engine`, `server`, `workflows`, `agents`',
   ],
   [
     'an unknown table',
     '[constructor.prototype]\nx = 1',
-    '1:2: unknown key `constructor` in the document, expected one of `engine`, `workflows`, `agents`',
+    '1:2: unknown key `constructor` in the document, expected one of `engine`, `server`, `workflows`, `agents`',
   ],
   [
     'a value of another type',

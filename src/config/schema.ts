@@ -231,8 +231,8 @@ export const agentShape = table('an agent', {
 });
 
 export const documentShape = table('the document', {
-  server: optional(serverShape, 'Where `vapora serve` listens, and how it knows who calls.'),
   engine: optional(engineShape, 'Settings of the engine.'),
+  server: optional(serverShape, 'Where `vapora serve` listens, and how it knows who calls.'),
   workflows: optional(list(workflowShape, { min: 0, max: 10_000 }, 'workflows'), 'Workflow templates.'),
   agents: optional(list(agentShape, { min: 0, max: 10_000 }, 'agents'), 'Agents that are programs.'),
 });
