@@ -20,6 +20,7 @@ import { Chance } from './chance.js';
 import { placeOf } from './episode-files.js';
 import { around, reach } from './kill-points.js';
 import { Ledger, Notes, textOf } from './ledger.js';
+import { Sampler } from './sampler.js';
 import { contentOf, idOf, WORKLOADS, type Workload, workloadOf } from './workload.js';
 
 const LINES = 64;
@@ -105,17 +106,21 @@ class Client {
   readonly #engine: Engine;
   readonly #notes: Notes;
   readonly #seed: string;
+  readonly #sampler: Sampler | null;
 
-  constructor(engine: Engine, notes: Notes, seed: string) {
+  constructor(engine: Engine, notes: Notes, seed: string, sampler: Sampler | null) {
     this.#engine = engine;
     this.#notes = notes;
     this.#seed = seed;
+    this.#sampler = sampler;
   }
 
   async see(id: string): Promise<void> {
     const { api } = this.#engine;
     const workload = workloadOf(this.#seed, id);
+    const began = performance.now();
     await api.start({ workflow: workload.name, input: { id }, initiator: CLIENT, id });
+    this.#sampler?.started(performance.now() - began);
     this.#notes.write('started', id);
     if (workload.wish === 'cancel') await this.#cancel(id);
     let instance = await api.untilRest(id);
@@ -125,6 +130,8 @@ class Client {
     }
     if (!isTerminal(instance.status)) throw new Error(`${id} rests as ${instance.status}`);
     this.#notes.write('ended', id, instance.status);
+    const isUnaided = workload.wish === null && !workload.isCommand;
+    this.#sampler?.ended(isUnaided ? performance.now() - began : null);
     if (new Chance(this.#seed, id, 'letters').happens(0.5)) await this.#resolve(instance);
   }
 
@@ -162,6 +169,16 @@ class Client {
   }
 }
 
+/** Resolves for one after the other, so many a second; null: there is no hurry to be held back. */
+function paceOf(perSecond: number): (() => Promise<void>) | null {
+  if (perSecond === 0) return null;
+  let next = performance.now();
+  return async () => {
+    next = Math.max(next + 1000 / perSecond, performance.now());
+    await new Promise((resolve) => setTimeout(resolve, next - performance.now()));
+  };
+}
+
 async function main(directory: string, seed: string, count: number): Promise<void> {
   const place = placeOf(directory);
   const config = await loadConfig(place.config, {});
@@ -178,13 +195,17 @@ async function main(directory: string, seed: string, count: number): Promise<voi
   const notes = new Notes(place.notes);
   const ended = new Set(textOf(place.notes).match(/(?<=^ended )\S+/gm));
   const ids = Array.from({ length: count }, (_, index) => idOf(index)).filter((id) => !ended.has(id));
-  const client = new Client(engine, notes, seed);
+  const pace = paceOf(Number(process.env.TORTURE_PER_SECOND ?? 0));
+  const client = new Client(engine, notes, seed, pace === null ? null : new Sampler());
   const queues = [false, true].map((isCommand) =>
     ids.filter((id) => workloadOf(seed, id).isCommand === isCommand).reverse(),
   );
   const lines = queues.flatMap((queue, index) =>
     Array.from({ length: index === 0 ? LINES : COMMAND_LINES }, async () => {
-      for (let id = queue.pop(); id !== undefined; id = queue.pop()) await client.see(id);
+      for (let id = queue.pop(); id !== undefined; id = queue.pop()) {
+        await pace?.();
+        await client.see(id);
+      }
     }),
   );
   await Promise.all(lines);

@@ -1,4 +1,4 @@
-/** Disks that are full, that fail, that are slow, and that can't be written at all. */
+/** Disks that are full, that fail, and that can't be written at all. */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Chance } from './chance.js';
@@ -7,7 +7,6 @@ import type { Ended, Program } from './processes.js';
 import { pause } from './processes.js';
 import {
   findingOf,
-  killTraced,
   missingMount,
   missingStrace,
   mount,
@@ -132,21 +131,6 @@ function failing(name: string, faultAt: (count: number) => string, wanted: RegEx
   };
 }
 
-const slowDisk: Scenario = {
-  name: 'slow-disk',
-  obstacle: missingStrace,
-  async run({ directory, seed }: Trial) {
-    const world = new World(directory, seed);
-    const via = withFaults(['fdatasync:delay_exit=60000']);
-    const engine = await world.open(INSTANCES, { via });
-    await pause(4_000);
-    killTraced(engine);
-    await engine.ended;
-    const { instances, findings } = await world.finish(INSTANCES);
-    return { instances, findings, seen: 'each sync took 60 ms more; killed in the midst of it' };
-  },
-};
-
 export const DISK_FAULTS: readonly Scenario[] = [
   fullDisk,
   readOnly,
@@ -154,5 +138,4 @@ export const DISK_FAULTS: readonly Scenario[] = [
   failing('dead-disk', (count) => `fdatasync,write:error=EIO:when=${count}+`, /^store_failed/),
   failing('failed-write', (count) => `write:error=EIO:when=${count}`, /^store_failed/),
   failing('write-without-space', (count) => `write:error=ENOSPC:when=${count}`, /^store_full/),
-  slowDisk,
 ];

@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util';
 import { Episode, type EpisodeResult } from './episode.js';
 import { runFaults } from './faults.js';
 import { report } from './report.js';
+import { soak } from './soak.js';
 
 const KILLS_PER_EPISODE = 40;
 const HELP = `Usage: npm run torture -- [--kills N] [--instances N] [--seed S] [--jobs N] [--keep]
@@ -16,6 +17,7 @@ const HELP = `Usage: npm run torture -- [--kills N] [--instances N] [--seed S] [
   --jobs N        stores side by side (default 2)
   --faults        instead of kills: full and failing disks, damaged files, engines that stand still, clocks that jump
   --fault NAME    only this one of them; may be repeated
+  --soak MINUTES  instead of kills in a row: a steady load with a kill now and then, and what it takes
 `;
 
 async function main(): Promise<number> {
@@ -27,6 +29,7 @@ async function main(): Promise<number> {
       jobs: { type: 'string', default: '2' },
       faults: { type: 'boolean', default: false },
       fault: { type: 'string', multiple: true, default: [] },
+      soak: { type: 'string' },
       help: { type: 'boolean', default: false },
     },
   });
@@ -40,6 +43,9 @@ async function main(): Promise<number> {
   if (values.faults || values.fault.length > 0) {
     const isClean = await runFaults(values.fault, root, values.seed);
     return conclude(isClean, root);
+  }
+  if (values.soak !== undefined) {
+    return conclude(await soak(Number(values.soak), join(root, 'soak'), values.seed), root);
   }
   const began = performance.now();
   const results = await runEpisodes({ kills, jobs, instances, seed: values.seed, root });

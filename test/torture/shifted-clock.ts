@@ -6,7 +6,7 @@ const { now } = Date;
 let shiftMs = Number(process.env.TORTURE_CLOCK_MS);
 Date.now = () => now() + shiftMs;
 setInterval(() => {
-  shiftMs = Number(process.env.TORTURE_CLOCK_MS) + (Math.random() - 0.5) * 2 * JUMP_MS;
+  shiftMs = Number(process.env.TORTURE_CLOCK_MS) + Math.round((Math.random() - 0.5) * 2 * JUMP_MS);
 }, JUMP_EVERY_MS).unref();
 
 export {};
