@@ -22,6 +22,8 @@ import { drain } from './engine/drain.js';
 import { type OrchestratorOptions, WorkflowOrchestrator } from './engine/orchestrator.js';
 import { SurrealWorkflowStore } from './store/surreal/store.js';
 import { InProcessTransport } from './transport/in-process.js';
+import { JoinedTransport } from './transport/joined.js';
+import { RemoteTransport } from './transport/remote.js';
 import { Triggers } from './triggers/triggers.js';
 
 export interface EngineOptions {
@@ -36,6 +38,8 @@ export interface EngineOptions {
   readonly env?: NodeJS.ProcessEnv;
   /** Whether what the policies say is kept in the store, beside the histories: what a server with several callers does. */
   readonly recordsDecisions?: boolean;
+  /** Lets agents in that call over the network: `engine.remote`. Default: only those of this process. */
+  readonly remoteAgents?: boolean;
 }
 
 export interface Engine {
@@ -48,6 +52,8 @@ export interface Engine {
   readonly decisions: DecisionLog | null;
   /** Agents may come and go while the engine runs. */
   readonly transport: InProcessTransport;
+  /** Agents that call over the network; null: they are not let in. */
+  readonly remote: RemoteTransport | null;
   /** Schedules, webhooks and chains. They start nothing by themselves before `triggers.start()`. */
   readonly triggers: Triggers;
   /** Resolves, with why, when the engine can't go on; end the process then: the next one recovers. */
@@ -81,6 +87,7 @@ export async function openEngine(config: EngineConfig, options: EngineOptions = 
   });
   try {
     const transport = openTransport(config, options.agents ?? [], clock);
+    const remote = options.remoteAgents === true ? openRemote(config, clock) : null;
     const store = await SurrealWorkflowStore.open(settings.store, { clock, onFailure });
     let letGo = (): void => {};
     try {
@@ -94,14 +101,16 @@ export async function openEngine(config: EngineConfig, options: EngineOptions = 
       options.recordsDecisions === true ? new DecisionLog(authorizer, { book: store, clock, log }) : null;
     const orchestrator = new WorkflowOrchestrator({
       store,
-      transport,
+      transport: remote === null ? transport : new JoinedTransport(transport, remote),
       authorizer: decisions ?? authorizer,
       clock,
       log,
       templates,
       maxParallelTasks: settings.maxParallelTasks,
       limits: settings.limits,
+      agentGraceMs: remote === null ? 0 : settings.agentLeaseMs,
     });
+    remote?.desk.attach(orchestrator.agentWords, (name) => transport.agents().some((a) => a.name === name));
     const parts = { store, authorizer: decisions ?? authorizer, clock, log, templates };
     const triggers = openTriggers(orchestrator, parts, config, options.env ?? process.env);
     return {
@@ -111,11 +120,12 @@ export async function openEngine(config: EngineConfig, options: EngineOptions = 
       templates,
       decisions,
       transport,
+      remote,
       triggers,
       failed: Promise.race([orchestrator.failed, storeFailed]),
       recover: () => orchestrator.recover(),
       reload: (next) => reload({ authorizer, triggers, templates }, next, options.workflows ?? []),
-      drain: (graceMs) => drain(orchestrator.swarm, clock, graceMs),
+      drain: (graceMs) => drain(orchestrator.swarm, clock, graceMs, (id) => remote?.carries(id) ?? false),
       close: async () => {
         await triggers.close();
         await decisions?.close();
@@ -208,18 +218,21 @@ function workRootOf(config: EngineConfig): string {
 }
 
 function openTransport(config: EngineConfig, agents: readonly Agent[], clock: Clock): InProcessTransport {
-  const { maxArtifactBytes, maxOutputBytes } = config.engine.limits;
-  const maxTotalArtifactBytes = Math.max(DEFAULT_LIMITS.maxTotalArtifactBytes, maxArtifactBytes);
-  const limits: AttemptLimits = {
-    ...DEFAULT_LIMITS,
-    maxArtifactBytes,
-    maxTotalArtifactBytes,
-    maxOutputBytes,
-  };
+  const limits = attemptLimitsOf(config);
   const owner = ownerOf(config);
   const workRoot = workRootOf(config);
   return new InProcessTransport(clock, [
     ...config.agents.map((agent) => createCommandRunner(agent, { clock, owner, limits, workRoot })),
     ...agents.map((agent) => createSdkRunner(agent, { limits })),
   ]);
+}
+
+function openRemote(config: EngineConfig, clock: Clock): RemoteTransport {
+  return new RemoteTransport({ clock, leaseMs: config.engine.agentLeaseMs, limits: attemptLimitsOf(config) });
+}
+
+function attemptLimitsOf(config: EngineConfig): AttemptLimits {
+  const { maxArtifactBytes, maxOutputBytes } = config.engine.limits;
+  const maxTotalArtifactBytes = Math.max(DEFAULT_LIMITS.maxTotalArtifactBytes, maxArtifactBytes);
+  return { ...DEFAULT_LIMITS, maxArtifactBytes, maxTotalArtifactBytes, maxOutputBytes };
 }

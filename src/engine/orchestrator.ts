@@ -10,6 +10,7 @@ import type { AgentTransport, Authorizer, Clock, StoredInstance, WorkflowStore }
 import { refuseUnlessRetryable } from '../core/retry.js';
 import type { WorkflowTemplate } from '../core/template.js';
 import { SwarmCoordinator } from '../swarm/coordinator.js';
+import { AgentWords } from './agent-words.js';
 import { saveBlob } from './blobs.js';
 import { Callers } from './callers.js';
 import { parseLetter } from './dead-letters.js';
@@ -35,6 +36,8 @@ export interface OrchestratorOptions {
   /** Null: as many as the agents can take. */
   readonly maxParallelTasks: number | null;
   readonly limits: StartLimits;
+  /** How long a role counts as served after its last agent has left; default 0. */
+  readonly agentGraceMs?: number;
 }
 
 type Wish = WishInput extends infer W ? (W extends WishInput ? Omit<W, 'decision'> : never) : never;
@@ -44,6 +47,7 @@ export class WorkflowOrchestrator extends InstanceReads implements WorkflowApi {
   readonly failed: Promise<VaporaError>;
   readonly swarm: SwarmCoordinator;
   readonly saga = new SagaCompensator();
+  readonly agentWords: AgentWords;
   readonly #options: OrchestratorOptions;
   readonly #shell: Shell;
   readonly #timers: TimerQueue;
@@ -70,6 +74,7 @@ export class WorkflowOrchestrator extends InstanceReads implements WorkflowApi {
     this.swarm = new SwarmCoordinator({
       clock,
       maxParallelTasks,
+      graceMs: options.agentGraceMs ?? 0,
       onAssigned: (want, assignment) => {
         const actor = this.#roster.get(want.instance);
         if (actor === undefined) this.swarm.release(want.key, 'neutral');
@@ -97,6 +102,7 @@ export class WorkflowOrchestrator extends InstanceReads implements WorkflowApi {
       fail: (error) => this.#fail(error),
     };
     this.#roster = new Roster(this.#shell);
+    this.agentWords = new AgentWords(this.#roster);
     this.swarm.setAgents(transport.agents());
     this.#unsubscribe = transport.onChange(() => this.#onAgents());
   }
