@@ -77,7 +77,10 @@ export interface InstancePage {
  *   what it could, every later call fails the same way, and the owner must end the process.
  * - Reads are never staler than the caller's own resolved writes.
  * - `load` answers null for an instance that was never saved or is deleted.
- * - `loadActive` yields each instance with {@link isLive} in batches, in no order, as of some moment after the call.
+ * - `loadDue` yields, in batches and in no order, each instance whose `wakeAtOf` is above `after` and at most `until`, as of some
+ *   moment after the call. What waits longer, and what has ended, is not read for it: its cost is that of what it yields.
+ * - `nextWakeAt` answers a time above `after` before which no instance has to be woken, where each has stayed as it was; null: none
+ *   has to be. It may be earlier than the first such time, never later.
  * - `delete` removes an instance that is not live, with its history; deleting what is not there is no error.
  * - `history` yields entries by ascending revision, from `afterRevision` (exclusive) on, as stored: it does not verify them.
  * - Templates and blobs are immutable and content-addressed: saving the same again is no error and costs no second copy. A blob
@@ -88,7 +91,8 @@ export interface InstancePage {
 export interface WorkflowStore {
   save(commit: Commit): Promise<StoredInstance>;
   load(id: InstanceId): Promise<StoredInstance | null>;
-  loadActive(): AsyncIterable<readonly StoredInstance[]>;
+  loadDue(after: number, until: number): AsyncIterable<readonly StoredInstance[]>;
+  nextWakeAt(after: number): Promise<number | null>;
   delete(id: InstanceId): Promise<void>;
   list(query: InstanceQuery): Promise<InstancePage>;
   history(id: InstanceId, afterRevision?: number): AsyncIterable<Entry>;

@@ -92,7 +92,7 @@ describe('after a crash', () => {
     hand.doing = () => undefined;
     // the second reading of the store is held up until all that it read has moved on and gone to sleep
     const held = gate();
-    next.store.meet = (call) => (call === 'loadActive' ? held.opened : undefined);
+    next.store.meet = (call) => (call === 'loadDue' ? held.opened : undefined);
     const late = next.api.recover();
     await next.clock.advance(0);
     next.store.meet = () => undefined;

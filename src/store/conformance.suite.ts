@@ -1,10 +1,20 @@
 /** What every `WorkflowStore` must do. A store's test file calls this with a way to open an empty one. */
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { isLive } from '../core/instance.js';
 import { asDigest, asInstanceId } from '../core/names.js';
 import type { InstanceQuery, StoredInstance, WorkflowStore } from '../core/ports.js';
 import { CHAIN_START, verifyChain } from './chain.js';
-import { collect, commit, completion, creation, deadLettered, note, TEMPLATE } from './fixtures.suite.js';
+import {
+  collect,
+  commit,
+  completion,
+  creation,
+  deadLettered,
+  note,
+  TEMPLATE,
+  waiting,
+} from './fixtures.suite.js';
 
 export interface StoreUnderTest {
   readonly store: WorkflowStore;
@@ -249,7 +259,7 @@ function describeBounds(current: () => WorkflowStore): void {
     await expect(current().list({ limit })).rejects.toMatchObject({ code: 'input_invalid' });
   });
 
-  it('loads every live instance, newest state first of all, and no ended one', async () => {
+  it('loads every instance that something goes on in, newest state first of all, and no ended one', async () => {
     const live = await Promise.all(
       Array.from({ length: 1_200 }, (_, n) => current().save(creation(`live-${n}`))),
     );
@@ -258,11 +268,47 @@ function describeBounds(current: () => WorkflowStore): void {
     const changed = await current().save(note(first));
     await current().save(completion(second));
     const found = new Map(
-      (await collect(current().loadActive())).flat().map((one) => [one.instance.id, one]),
+      (await collect(current().loadDue(-1, 0))).flat().map((one) => [one.instance.id, one]),
     );
     for (const one of live.slice(2)) expect(found.get(one.instance.id)).toEqual(one);
     expect(found.get(first.instance.id)).toEqual(changed);
     expect(found.has(second.instance.id)).toBe(false);
+    expect([...found.values()].every(({ instance }) => isLive(instance))).toBe(true);
+  });
+
+  it('loads what waits by when it is due, and tells when the next is', async () => {
+    const sleep = async (id: string, deadlineAt?: number) => {
+      const made = await current().save(creation(id, deadlineAt === undefined ? {} : { deadlineAt }));
+      return current().save(waiting(made));
+    };
+    // far from all that other tests make
+    const base = 8e14;
+    for (const id of ['wake-3', 'wake-1', 'wake-2']) await sleep(id, base + Number(id.slice(-1)) * 1_000);
+    await sleep('wake-never');
+    const ended = await sleep('wake-ended', base + 1_500);
+    const resumed = await sleep('wake-moved', base + 1_600);
+    const idsOf = async (after: number, until: number) =>
+      (await collect(current().loadDue(after, until)))
+        .flat()
+        .map(({ instance }) => instance.id)
+        .sort();
+    expect(await idsOf(base + 1_000, base + 2_000)).toEqual(['wake-2', 'wake-ended', 'wake-moved']);
+    await current().save(
+      commit(ended.instance.id, ended, 5, [
+        { type: 'workflow_resumed', deadlineAt: null },
+        { type: 'workflow_completed' },
+      ]),
+    );
+    await current().save(
+      commit(resumed.instance.id, resumed, 5, [{ type: 'workflow_resumed', deadlineAt: base + 1_600 }]),
+    );
+    expect(await idsOf(base + 1_000, base + 2_000)).toEqual(['wake-2']);
+    expect(await idsOf(base, base + 3_000)).toEqual(['wake-1', 'wake-2', 'wake-3']);
+    expect(await idsOf(base + 3_000, base * 2)).toEqual([]);
+    expect(await current().nextWakeAt(base)).toBe(base + 1_000);
+    expect(await current().nextWakeAt(base + 2_999)).toBe(base + 3_000);
+    expect(await current().nextWakeAt(base + 3_000)).toBeNull();
+    expect(await idsOf(-1, 0)).toContain('wake-moved');
   });
 }
 

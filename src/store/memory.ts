@@ -1,5 +1,6 @@
 /** The readable reference of the store's contract. Keeps everything in this process: for simulation and tests. */
 import { createHash } from 'node:crypto';
+import { wakeAtOf } from '../core/deadlines.js';
 import { assert } from '../core/errors.js';
 import type { Entry } from '../core/events.js';
 import { deadLettersOf, isLive, type WorkflowInstance } from '../core/instance.js';
@@ -72,10 +73,23 @@ export class MemoryWorkflowStore implements WorkflowStore, TriggerBook, EndedIns
     return this.#data.instances.get(id) ?? null;
   }
 
-  async *loadActive(): AsyncIterable<readonly StoredInstance[]> {
+  async *loadDue(after: number, until: number): AsyncIterable<readonly StoredInstance[]> {
     this.#checkOpen();
-    const live = [...this.#data.instances.values()].filter(({ instance }) => isLive(instance));
-    for (let start = 0; start < live.length; start += BATCH) yield live.slice(start, start + BATCH);
+    const due = [...this.#data.instances.values()].filter(({ instance }) => {
+      const at = wakeAtOf(instance);
+      return at !== null && at > after && at <= until;
+    });
+    for (let start = 0; start < due.length; start += BATCH) yield due.slice(start, start + BATCH);
+  }
+
+  async nextWakeAt(after: number): Promise<number | null> {
+    this.#checkOpen();
+    let next: number | null = null;
+    for (const { instance } of this.#data.instances.values()) {
+      const at = wakeAtOf(instance);
+      if (at !== null && at > after && (next === null || at < next)) next = at;
+    }
+    return next;
   }
 
   async delete(id: InstanceId): Promise<void> {

@@ -1,7 +1,7 @@
 /** Reads of many instances. */
 import type { RecordId } from 'surrealdb';
 import type { Entry } from '../../core/events.js';
-import { type InstanceStatus, isLive, isTerminal } from '../../core/instance.js';
+import { type InstanceStatus, isTerminal } from '../../core/instance.js';
 import { asInstanceId, type InstanceId } from '../../core/names.js';
 import type {
   EndedInstance,
@@ -9,7 +9,6 @@ import type {
   InstancePage,
   InstanceQuery,
   InstanceSummary,
-  StoredInstance,
 } from '../../core/ports.js';
 import { readEntry } from '../chain.js';
 import { checkLimit, decodeCursor, encodeCursor, type Position } from '../listing.js';
@@ -19,16 +18,13 @@ import {
   historyRange,
   INSTANCES,
   instanceId,
-  type StateRow,
   SUMMARY_COLUMNS,
   type SummaryRow,
   splitEntries,
-  storedOf,
   summaryOfRow,
   wellFormed,
 } from './rows.js';
 
-const BATCH = 500;
 const HISTORY_PAGE = 16;
 /** The newest instances are looked for in the last second, then in ever longer spans before: the index has no backward limit. */
 const FIRST_SPAN_MS = 1_000;
@@ -156,37 +152,6 @@ interface EndedRow {
   readonly template_name: string;
   readonly status: InstanceStatus;
   readonly ended_at: number;
-}
-
-/** `newer` answers what is not in the rows yet; null: deleted since. */
-export async function* loadLive(
-  db: Database,
-  newer: (id: InstanceId) => StoredInstance | null | undefined,
-): AsyncGenerator<readonly StoredInstance[]> {
-  const [found] = await db.run(`SELECT VALUE id FROM ${INSTANCES} WHERE live = true`);
-  const ids = found as readonly RecordId[];
-  const read = (start: number): Promise<readonly unknown[]> => {
-    const values = { ids: ids.slice(start, start + BATCH) };
-    const rows = db.run('SELECT VALUE { head: head, state: state } FROM $ids', values);
-    // awaited in the next round, and not to be taken for unhandled until then
-    rows.catch(() => undefined);
-    return rows;
-  };
-  // while one batch is being woken the engine reads the next
-  let next = ids.length > 0 ? read(0) : null;
-  for (let start = BATCH; next !== null; start += BATCH) {
-    const [rows] = await next;
-    next = start < ids.length ? read(start) : null;
-    const batch: StoredInstance[] = [];
-    for (const row of rows as readonly (StateRow | { state?: undefined })[]) {
-      if (row.state === undefined || row.state === null) continue;
-      const stored = storedOf(row, db.place);
-      const current = newer(stored.instance.id);
-      const newest = current === undefined ? stored : current;
-      if (newest !== null && isLive(newest.instance)) batch.push(newest);
-    }
-    if (batch.length > 0) yield batch;
-  }
 }
 
 export async function* readHistory(

@@ -1,5 +1,6 @@
 /** Between the database's rows and what they mean. */
 import { BoundExcluded, BoundIncluded, RecordId, RecordIdRange } from 'surrealdb';
+import { wakeAtOf } from '../../core/deadlines.js';
 import { type ErrorCode, VaporaError } from '../../core/errors.js';
 import { deadLettersOf, type InstanceStatus, isLive, type WorkflowInstance } from '../../core/instance.js';
 import { asDigest, asInstanceId, type InstanceId } from '../../core/names.js';
@@ -54,6 +55,7 @@ export interface InstanceColumns {
   readonly error_message?: string;
   readonly dead_letters: number;
   readonly live: boolean;
+  readonly wake?: string;
   readonly revision: number;
   readonly seq: number;
   readonly head: string;
@@ -65,7 +67,24 @@ export function wellFormed(text: string): string {
   return text.replace(/\p{Surrogate}/gu, '\ufffd');
 }
 
+const TIME_DIGITS = 16;
+
+/** Sorts as the time does: an index over such texts is read from any time on. */
+export function timeText(at: number): string {
+  return String(Math.max(0, at)).padStart(TIME_DIGITS, '0');
+}
+
+/** The parts of `wake`. */
+export function wakeTime(wake: string): number {
+  return Number(wake.slice(0, TIME_DIGITS));
+}
+
+export function wakeId(wake: string): string {
+  return wake.slice(TIME_DIGITS);
+}
+
 export function columnsOf({ instance, head }: StoredInstance): InstanceColumns {
+  const wakeAt = wakeAtOf(instance);
   return {
     template_name: instance.templateName,
     template_hash: instance.templateHash,
@@ -80,6 +99,8 @@ export function columnsOf({ instance, head }: StoredInstance): InstanceColumns {
       : { error_code: instance.error.code, error_message: wellFormed(instance.error.message) }),
     dead_letters: deadLettersOf(instance).length,
     live: isLive(instance),
+    // with the id behind the time each is there once, so pages can begin after the last of the page before
+    ...(wakeAt === null ? {} : { wake: timeText(wakeAt) + instance.id }),
     revision: instance.revision,
     seq: instance.seq,
     head,
@@ -106,7 +127,8 @@ export function storedOf(row: StateRow, place: string): StoredInstance {
 export const SUMMARY_COLUMNS =
   'id, template_name, status, initiator, labels, created_at, updated_at, ended_at, error_code, error_message, dead_letters';
 
-export interface SummaryRow extends Omit<InstanceColumns, 'state' | 'head' | 'seq' | 'revision' | 'live'> {
+export interface SummaryRow
+  extends Omit<InstanceColumns, 'state' | 'head' | 'seq' | 'revision' | 'live' | 'wake'> {
   readonly id: RecordId;
 }
 
