@@ -97,6 +97,7 @@ describe('instances that wait, after a recovery', () => {
     expect([next.api.awake, next.clock.pending]).toEqual([0, others + 1]);
     await next.start('gated', 'late');
     await next.clock.advance(0);
+    expect((await next.api.untilRest('i0')).status).toBe('waiting_approval');
     expect(next.api.awake).toBe(0);
     await next.clock.advance(2 * HOUR - 15_000);
     const failed = async () => (await next.api.list({ status: 'failed', limit: 100 })).items.length;

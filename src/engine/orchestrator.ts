@@ -208,6 +208,7 @@ export class WorkflowOrchestrator extends InstanceReads implements WorkflowApi {
 
   async untilRest(id: string): Promise<WorkflowInstance> {
     const { instance } = await this.stored(id);
+    if (this.#roster.sleepsOn(instance)) return instance;
     const actor = await this.#roster.wake(instance.id);
     this.refuseIfDown();
     return this.#callers.wait(actor.untilRest());

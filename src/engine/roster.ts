@@ -46,6 +46,14 @@ export class Roster implements Iterable<InstanceActor> {
     return this.#actors.get(id);
   }
 
+  /** Whether it sleeps and waking it would change nothing: it waits for a person, and its deadline has not come. */
+  sleepsOn(instance: WorkflowInstance): boolean {
+    const { id, status } = instance;
+    if (this.#actors.has(id) || this.#waking.has(id) || status !== 'waiting_approval') return false;
+    const at = wakeAtOf(instance);
+    return at === null || at > this.#shell.clock.now();
+  }
+
   /** The instance's actor, woken if need be; `stored` spares the look into the store. Throws `instance_unknown`. */
   wake(id: InstanceId, stored?: StoredInstance): Promise<InstanceActor> {
     const awake = this.#actors.get(id);
