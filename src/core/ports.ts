@@ -51,6 +51,12 @@ export interface InstanceSummary {
 export interface InstanceQuery {
   readonly status?: InstanceStatus;
   readonly template?: string;
+  /** Name of the user who started it. */
+  readonly initiator?: string;
+  /** Milliseconds since the epoch, inclusive. */
+  readonly createdFrom?: number;
+  /** Milliseconds since the epoch, exclusive. */
+  readonly createdBefore?: number;
   /** `key=value`; all must match. */
   readonly labels?: readonly string[];
   /** Only instances with open dead letters. */
@@ -81,6 +87,8 @@ export interface InstancePage {
  *   moment after the call. What waits longer, and what has ended, is not read for it: its cost is that of what it yields.
  * - `nextWakeAt` answers a time above `after` before which no instance has to be woken, where each has stayed as it was; null: none
  *   has to be. It may be earlier than the first such time, never later.
+ * - `list` goes from the newest to the oldest by time of creation, and by ascending id where that is the same. A page costs what
+ *   the narrowest of its filters leaves to look at, and not what is stored.
  * - `delete` removes an instance that is not live, with its history; deleting what is not there is no error.
  * - `history` yields entries by ascending revision, from `afterRevision` (exclusive) on, as stored: it does not verify them.
  * - Templates and blobs are immutable and content-addressed: saving the same again is no error and costs no second copy. A blob

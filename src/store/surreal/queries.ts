@@ -1,128 +1,16 @@
-/** Reads of many instances. */
+/** Reads of ended instances and of histories. */
 import type { RecordId } from 'surrealdb';
 import type { Entry } from '../../core/events.js';
-import { type InstanceStatus, isTerminal } from '../../core/instance.js';
+import type { InstanceStatus } from '../../core/instance.js';
 import { asInstanceId, type InstanceId } from '../../core/names.js';
-import type {
-  EndedInstance,
-  EndedInstances,
-  InstancePage,
-  InstanceQuery,
-  InstanceSummary,
-} from '../../core/ports.js';
+import type { EndedInstance, EndedInstances } from '../../core/ports.js';
 import { readEntry } from '../chain.js';
-import { checkLimit, decodeCursor, encodeCursor, type Position } from '../listing.js';
+import { checkLimit } from '../listing.js';
 import type { Database } from './connection.js';
 import { HISTORY_ROW_ENTRIES } from './projection.js';
-import {
-  historyRange,
-  INSTANCES,
-  instanceId,
-  SUMMARY_COLUMNS,
-  type SummaryRow,
-  splitEntries,
-  summaryOfRow,
-  wellFormed,
-} from './rows.js';
+import { historyRange, INSTANCES, instanceId, splitEntries } from './rows.js';
 
 const HISTORY_PAGE = 16;
-/** The newest instances are looked for in the last second, then in ever longer spans before: the index has no backward limit. */
-const FIRST_SPAN_MS = 1_000;
-const SPAN_GROWTH = 4;
-const ORDER = 'ORDER BY created_at DESC, id DESC';
-
-/**
- * Newest first, by time of creation and then by id. `newest` is no earlier than any time of creation that is to be expected;
- * later ones are found all the same.
- */
-export async function listInstances(
-  db: Database,
-  query: InstanceQuery,
-  newest: number,
-): Promise<InstancePage> {
-  checkLimit(query);
-  const after = query.cursor === undefined ? null : decodeCursor(query.cursor);
-  const wanted = query.limit + 1;
-  const found =
-    narrowIndex(query) === null
-      ? await scanByTime(db, query, after, wanted, newest)
-      : await selectPage(db, query, { after, wanted });
-  const items = found.slice(0, query.limit);
-  const last = items.at(-1);
-  return { items, next: last !== undefined && found.length > items.length ? encodeCursor(last) : null };
-}
-
-/** The index that leaves few rows to sort; null: none does. */
-function narrowIndex(query: InstanceQuery): string | null {
-  if (query.withDeadLetters === true) return `${INSTANCES}_dead_letters`;
-  if (query.labels !== undefined && query.labels.length > 0) return `${INSTANCES}_labels`;
-  if (query.status !== undefined && !isTerminal(query.status)) return `${INSTANCES}_live`;
-  return null;
-}
-
-async function scanByTime(
-  db: Database,
-  query: InstanceQuery,
-  after: Position | null,
-  wanted: number,
-  newest: number,
-): Promise<InstanceSummary[]> {
-  const found: InstanceSummary[] = [];
-  let before: number | null = after === null ? null : after.createdAt;
-  let from = Math.min(newest, before ?? newest) - FIRST_SPAN_MS;
-  for (let span = FIRST_SPAN_MS; found.length < wanted; span *= SPAN_GROWTH) {
-    const page = { after, wanted: wanted - found.length, from, before };
-    found.push(...(await selectPage(db, query, page)));
-    if (from === Number.MIN_SAFE_INTEGER) break;
-    before = from;
-    from = from <= 0 ? Number.MIN_SAFE_INTEGER : from - span * SPAN_GROWTH;
-  }
-  return found;
-}
-
-/** `from` exclusive, `before` inclusive. */
-interface PageBounds {
-  readonly after: Position | null;
-  readonly wanted: number;
-  readonly from?: number;
-  readonly before?: number | null;
-}
-
-async function selectPage(
-  db: Database,
-  query: InstanceQuery,
-  bounds: PageBounds,
-): Promise<InstanceSummary[]> {
-  const { after, wanted, from, before } = bounds;
-  const conditions: string[] = [];
-  const values: Record<string, unknown> = {};
-  const where = (condition: string, more: Record<string, unknown> = {}): void => {
-    conditions.push(condition);
-    Object.assign(values, more);
-  };
-  if (from !== undefined) where('created_at > $from', { from });
-  if (before !== undefined && before !== null) where('created_at <= $before', { before });
-  if (query.withDeadLetters === true) where('dead_letters > 0');
-  for (const [index, label] of (query.labels ?? []).entries()) {
-    where(`labels CONTAINS $label${index}`, { [`label${index}`]: wellFormed(label) });
-  }
-  if (query.status !== undefined)
-    where('status = $status', { status: query.status satisfies InstanceStatus });
-  if (query.status !== undefined && !isTerminal(query.status)) where('live = true');
-  if (query.template !== undefined) where('template_name = $template', { template: query.template });
-  if (after !== null) {
-    where('(created_at < $at OR (created_at = $at AND id < $id))', {
-      at: after.createdAt,
-      id: instanceId(after.id),
-    });
-  }
-  const index = narrowIndex(query) ?? `${INSTANCES}_created_at`;
-  const [rows] = await db.run(
-    `SELECT ${SUMMARY_COLUMNS} FROM ${INSTANCES} WITH INDEX ${index} WHERE ${conditions.join(' AND ')} ${ORDER} LIMIT ${wanted}`,
-    values,
-  );
-  return (rows as readonly SummaryRow[]).map(summaryOfRow);
-}
 
 /** As the port's `ended` says. The times are a range of the index, so that the rest of the table costs nothing. */
 export async function listEnded(

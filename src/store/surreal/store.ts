@@ -29,10 +29,11 @@ import { type Database, openDatabase } from './connection.js';
 import { DUE_BATCH, loadDueRows, nextWakeRow } from './due.js';
 import { isConflict, isFull, storeFailure } from './fault.js';
 import { HeadBook } from './head-book.js';
+import { listInstances } from './list.js';
 import { MarkTable } from './mark-table.js';
 import { migrate } from './migrate.js';
 import { Projection } from './projection.js';
-import { listEnded, listInstances, readHistory } from './queries.js';
+import { listEnded, readHistory } from './queries.js';
 import { type Fold, type JournalTail, recover, takeOver } from './recovery.js';
 import { deletionText, instanceId, type StateRow, storedOf } from './rows.js';
 import { noStatistics, type StoreStatistics } from './statistics.js';
@@ -227,8 +228,13 @@ export class SurrealWorkflowStore implements WorkflowStore, TriggerBook, EndedIn
 
   async list(query: InstanceQuery): Promise<InstancePage> {
     this.#checkUsable();
-    await this.#projection.flush();
-    return listInstances(this.#db, query, this.#clock.now());
+    return listInstances(this.#db, query, [...this.#book.values()]);
+  }
+
+  /** Writes out what was put off, as happens by itself within seconds: rows, histories, and the journal's end. */
+  writeOut(): Promise<void> {
+    this.#checkUsable();
+    return this.#projection.writeOut();
   }
 
   async *history(id: InstanceId, afterRevision = 0): AsyncIterable<Entry> {
