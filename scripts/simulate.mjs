@@ -1,6 +1,6 @@
 // `npm run simulate -- --seeds N [--seed S] [--trace]`: the built engine in simulated worlds, see docs/simulation.md. This script makes
 // what is missing (packages, dist/, the simulation as JavaScript) and starts it.
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import ts from 'typescript';
@@ -23,4 +23,9 @@ for (const file of readdirSync(join(root, 'test', 'simulation'))) {
 }
 writeFileSync(join(made, 'package.json'), '{ "type": "module" }');
 const { main } = await import(pathToFileURL(join(made, 'main.js')).href);
-process.exitCode = await main(process.argv.slice(2), { root, cache, made });
+const places = { dist: join(root, 'dist'), cases: join(root, 'test', 'simulation', 'cases'), cache, made };
+try {
+  process.exitCode = await main(process.argv.slice(2), places);
+} finally {
+  rmSync(made, { recursive: true, force: true });
+}

@@ -37,7 +37,9 @@ export class Attempt {
   begin(): void {
     const { timeline } = this.#world;
     if (this.#isSo('order_lost')) return this.#vanish('the order is lost');
-    const travelMs = this.#isSo('order_late') ? this.#span('order', 60_000, 2 * HOUR) : this.#span('order', 0, 20);
+    const travelMs = this.#isSo('order_late')
+      ? this.#span('order', 60_000, 2 * HOUR)
+      : this.#span('order', 0, 20);
     timeline.after(travelMs, () => this.#work());
     if (this.#isSo('order_twice')) timeline.after(travelMs + 1, () => this.#act());
   }
@@ -46,7 +48,12 @@ export class Attempt {
   #vanish(why: string): void {
     this.#world.note(`${this.order.task_id}: ${why}`);
     if (this.info.leaseMs !== null) return;
-    this.#answer({ status: 'failed', error: { code: 'agent_lost', message: why }, isRetryable: true, log: null });
+    this.#answer({
+      status: 'failed',
+      error: { code: 'agent_lost', message: why },
+      isRetryable: true,
+      log: null,
+    });
     this.isGone = true;
   }
 
@@ -138,7 +145,12 @@ export class Attempt {
   #failedOutcome(isRetryable: boolean): TaskOutcome {
     const code = isRetryable ? 'agent_failed' : 'task_failed';
     const log = this.#isSo('big') ? Buffer.from(BIG) : null;
-    return { status: 'failed', error: { code, message: `no luck with ${this.order.task_id}` }, isRetryable, log };
+    return {
+      status: 'failed',
+      error: { code, message: `no luck with ${this.order.task_id}` },
+      isRetryable,
+      log,
+    };
   }
 
   #answer(outcome: TaskOutcome): void {
@@ -173,7 +185,12 @@ export class Attempt {
         const message = 'the attempt was stopped';
         if (!this.isEnded) {
           this.isEnded = true;
-          this.#sink.end({ status: 'failed', error: { code: 'agent_lost', message }, isRetryable: true, log: null });
+          this.#sink.end({
+            status: 'failed',
+            error: { code: 'agent_lost', message },
+            isRetryable: true,
+            log: null,
+          });
         }
         this.#world.fleet.forget(this);
         resolve();

@@ -210,7 +210,13 @@ function makeFaults(
 }
 
 /** Where a chance is drawn at all, about this. */
-const USUAL: Partial<Record<Chance, number>> = { slow: 0.3, step: 0.3, landed: 0.5, approved: 0.6, fail: 0.25 };
+const USUAL: Partial<Record<Chance, number>> = {
+  slow: 0.3,
+  step: 0.3,
+  landed: 0.5,
+  approved: 0.6,
+  fail: 0.25,
+};
 
 /** Most worlds are good in most respects: what is rare everywhere is never the rule anywhere. */
 function makeChances(dice: Dice): Chances {

@@ -36,27 +36,35 @@ export class Ledger {
 
   onSaving(process: SimulatedProcess, id: string, events: readonly WorkflowEvent[]): void {
     const now = process.clock.now();
-    // an agent can't have been taken before the commit before: the lease began after it
-    const since = this.#savedAt.get(id) ?? now;
+    // an agent can't have been taken before the commit before, nor by another process: the lease began after both
+    const place = `${process.number}/${id}`;
+    const since = this.#savedAt.get(place) ?? process.startedAt;
     for (const event of events) {
       if (event.type !== 'task_dispatched') continue;
       const leaseMs = this.#world.leaseOf(event.assignment.agent);
       this.#silences.set(`${event.idempotencyKey}#${event.attempt}`, { since, longest: 0, process, leaseMs });
     }
-    this.#savedAt.set(id, now);
+    this.#savedAt.set(place, now);
   }
 
   onCommitted(process: SimulatedProcess, id: string, events: readonly WorkflowEvent[]): void {
     for (const event of events) {
       if (event.type === 'task_dispatched') {
         this.#committedBy.set(`${event.idempotencyKey}#${event.attempt}`, process.number);
+      } else if (event.type === 'stage_carried_over') {
+        for (const { role, artifacts } of event.artifacts) {
+          this.#made.set(`${id}/${event.stage}/${role}`, artifacts.map(({ digest }) => digest).join());
+        }
       } else if (event.type === 'task_completed') {
         const run = this.#runOf(id, event.stage);
         const key = `${id}/${event.stage}/${event.role}/${event.kind}#${run}`;
         if (this.#applied.has(key)) this.#world.violate(`two results of ${key} are applied`);
         this.#applied.add(key);
         if (event.kind === 'execute') {
-          this.#made.set(`${id}/${event.stage}/${event.role}`, event.artifacts.map(({ digest }) => digest).join());
+          this.#made.set(
+            `${id}/${event.stage}/${event.role}`,
+            event.artifacts.map(({ digest }) => digest).join(),
+          );
         }
       }
     }
@@ -108,9 +116,14 @@ export class Ledger {
     const stage = model.stage(order.stage_name);
     const tasks = isUndo ? stage.undoTasks : stage.tasks;
     const task = tasks.find(({ role }) => role === order.role);
-    const isOnDisk = task?.attempt === order.attempt && (task.status === 'dispatched' || task.status === 'running');
+    const isOnDisk =
+      task?.attempt === order.attempt && (task.status === 'dispatched' || task.status === 'running');
     if (!isOnDisk) return 'on disk it is not with an agent';
-    if (this.#applied.has(`${order.workflow_id}/${order.stage_name}/${order.role}/${isUndo ? 'compensate' : 'execute'}#${stage.run}`))
+    if (
+      this.#applied.has(
+        `${order.workflow_id}/${order.stage_name}/${order.role}/${isUndo ? 'compensate' : 'execute'}#${stage.run}`,
+      )
+    )
       return 'it is done already';
     const kept = this.#steps.get(order.idempotency_key) ?? [];
     const isKept = kept.every((step) => order.steps.some((given) => isEqual(given, step)));
@@ -160,7 +173,8 @@ export class Ledger {
       if (attempt.isStopping && attempt.order.workflow_id === order.workflow_id)
         return `${attempt.order.task_id} is being stopped`;
     }
-    if (scenario.maxParallelTasks !== null && all >= scenario.maxParallelTasks) return 'too much goes on at once';
+    if (scenario.maxParallelTasks !== null && all >= scenario.maxParallelTasks)
+      return 'too much goes on at once';
     const capacity = fleet.find(order.agent)?.maxConcurrent ?? 0;
     return isThere && own >= capacity ? `agent ${order.agent} has its hands full` : null;
   }
@@ -178,7 +192,8 @@ export class Ledger {
     }
     this.#undone.add(run);
     for (const other of world.fleet.attempts) {
-      const isSame = other.order.workflow_id === order.workflow_id && other.order.stage_name === order.stage_name;
+      const isSame =
+        other.order.workflow_id === order.workflow_id && other.order.stage_name === order.stage_name;
       if (!isSame || other.order.type !== 'task' || other.isGone || other.process.isZombie) continue;
       world.violate(`${order.task_id} meets ${other.order.task_id}, which it takes back`);
     }

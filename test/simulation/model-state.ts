@@ -44,10 +44,16 @@ export interface ModelStage {
   undoTasks: ModelTask[];
 }
 
-export type Target = { readonly end: 'failed' | 'cancelled' } | { readonly end: 'resume'; readonly to: string };
+export type Target =
+  | { readonly end: 'failed' | 'cancelled' }
+  | { readonly end: 'resume'; readonly to: string };
 
 /** Which status may follow which; told of each change, also of one that is not legal. */
-export type OnTransition = (table: 'instance' | 'stage' | 'task' | 'compensation', from: string, to: string) => void;
+export type OnTransition = (
+  table: 'instance' | 'stage' | 'task' | 'compensation',
+  from: string,
+  to: string,
+) => void;
 
 export class ModelInstance {
   readonly template: WorkflowTemplate;

@@ -34,7 +34,10 @@ export function applyTaskEvent(reading: Reading, event: TaskEvent): void {
       return demand(isInFlight(task), `${where}: it is ${task.status}`);
     case 'task_completed':
       demand(isInFlight(task), `${where}: it is ${task.status}`);
-      demand(oracle.answerOf(`${key}#${event.attempt}`, 'completed') !== undefined, `${where}: nobody said so`);
+      demand(
+        oracle.answerOf(`${key}#${event.attempt}`, 'completed') !== undefined,
+        `${where}: nobody said so`,
+      );
       return end(reading, task, 'completed');
     case 'task_failed':
       return fail(reading, task, event, where);
@@ -44,8 +47,11 @@ export function applyTaskEvent(reading: Reading, event: TaskEvent): void {
       task.deadlineAt = null;
       return model.setTask(task, 'pending');
     case 'task_cancelled':
-      demand(event.kind === 'execute' && (isInFlight(task) || task.status === 'pending'), `${where}: it has ended`);
-      demand(model.stage(event.stage).status === 'running', `${where}: its stage is not at work`);
+      demand(
+        event.kind === 'execute' && (isInFlight(task) || task.status === 'pending'),
+        `${where}: it has ended`,
+      );
+      demand(model.stage(event.stage).status !== 'completed', `${where}: its stage is done`);
       return end(reading, task, 'cancelled');
   }
 }
@@ -77,7 +83,10 @@ function dispatch(reading: Reading, task: ModelTask, event: EventOf<'task_dispat
   demand(isAwaiting(reading, stage, task, event.kind), `${where}: nobody is wanted for it`);
   demand(event.attempt === task.attempt + 1, `${where}: ${task.attempt + 1} is the next one`);
   demand(event.idempotencyKey === keyOf(reading, event), `${where}: with the key ${event.idempotencyKey}`);
-  demand(oracle.agentServes(event.assignment.agent, event.role), `${where}: the agent does not serve the role`);
+  demand(
+    oracle.agentServes(event.assignment.agent, event.role),
+    `${where}: the agent does not serve the role`,
+  );
   const deadlineAt = event.kind === 'compensate' ? at + stage.template.compensationTimeoutMs : null;
   demand(event.deadlineAt === deadlineAt, `${where}: with another time limit`);
   model.setTask(task, 'dispatched');
@@ -104,7 +113,10 @@ function fail(reading: Reading, task: ModelTask, event: EventOf<'task_failed'>, 
   task.failures += 1;
   const policy = isUndo ? stage.template.compensationRetry : stage.template.retry;
   const isLast = !isRetryable || task.failures >= policy.maxAttempts;
-  demand((event.retryAt === null) === isLast, `${where}: after ${task.failures} of ${policy.maxAttempts} failures`);
+  demand(
+    (event.retryAt === null) === isLast,
+    `${where}: after ${task.failures} of ${policy.maxAttempts} failures`,
+  );
   if (isLast) {
     end(reading, task, 'failed');
     if (!isUndo) reading.due.push(`fail ${event.stage}`);

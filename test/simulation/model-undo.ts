@@ -124,11 +124,15 @@ function skipOf({ template, completion, tasks }: ModelStage): string | null {
 function plan(reading: Reading, event: EventOf<'compensation_planned'>): void {
   const { model } = reading;
   const { target, entries, cause } = event;
+  // whatever was aborted was aborted for this
+  while (reading.takeDue('plan'));
   const isBare = reading.takeDue('bare cancel');
   const wish = target.end === 'resume' ? `rollback to ${target.to}` : `rollback ${target.end}`;
   const isWished = isBare || reading.takeDue(wish);
-  const isFailed = reading.isForward() && target.end === 'failed' && model.stages.some((s) => s.status === 'failed');
-  const isLate = cause.code === 'workflow_timeout' && reading.isOver(model.deadlineAt) && target.end === 'failed';
+  const isFailed =
+    reading.isForward() && target.end === 'failed' && model.stages.some((s) => s.status === 'failed');
+  const isLate =
+    cause.code === 'workflow_timeout' && reading.isOver(model.deadlineAt) && target.end === 'failed';
   demand(isWished || isFailed || isLate, 'a plan that nothing calls for');
   demand(
     model.stages.every(({ status }) => status !== 'running'),
@@ -140,7 +144,8 @@ function plan(reading: Reading, event: EventOf<'compensation_planned'>): void {
   demand(text(expected) === text([...entries]), `the plan is ${text([...entries])}, not ${text(expected)}`);
   const isPast = reading.passed().some(({ completion }) => completion === null || completion > floor);
   demand(!isPast || entries.every(({ skip }) => skip !== null), 'a plan to take back a point of no return');
-  for (const { stage, skip } of entries) model.setUndo(model.stage(stage), skip === null ? 'planned' : 'skipped');
+  for (const { stage, skip } of entries)
+    model.setUndo(model.stage(stage), skip === null ? 'planned' : 'skipped');
   model.become('compensating');
   model.rollback = { target, order: entries.map(({ stage }) => stage), plannedAt: reading.at };
   if (target.end === 'resume') return;
@@ -171,7 +176,10 @@ function buildsUpon(
 function goOn(reading: Reading, { to }: EventOf<'rollback_completed'>): void {
   const { model, at } = reading;
   const { rollback } = model;
-  demand(rollback?.target.end === 'resume' && rollback.target.to === to, 'it goes on where nobody wanted it to');
+  demand(
+    rollback?.target.end === 'resume' && rollback.target.to === to,
+    'it goes on where nobody wanted it to',
+  );
   for (const name of rollback.order) {
     const stage = model.stage(name);
     demand(stage.status === 'pending' && stage.undo === 'none', `it goes on without stage ${name}`);
@@ -198,9 +206,12 @@ export function checkUndo(reading: Reading): void {
     model.stages.every(({ status }) => status !== 'running'),
     'a stage is at work during a rollback',
   );
-  const isStuck = model.rollback.target.end === 'resume' && model.stages.some((s) => s.undo === 'dead_lettered');
+  const isStuck =
+    model.rollback.target.end === 'resume' && model.stages.some((s) => s.undo === 'dead_lettered');
   if (!model.stages.every(isSettled)) {
-    const isLegal = model.status === 'compensating' || (model.status === 'blocked' && model.rollback.target.end === 'resume');
+    const isLegal =
+      model.status === 'compensating' ||
+      (model.status === 'blocked' && model.rollback.target.end === 'resume');
     demand(isLegal, `it is ${model.status} while it is taken back`);
   } else {
     demand(isStuck, 'everything is taken back and it does not end');

@@ -19,10 +19,16 @@ export const ACTIONS: Readonly<Record<WishType, string>> = {
   resolve_letter: 'resolve-dead-letter',
 };
 
-export function applyWish(reading: Reading, event: Extract<WorkflowEvent, { type: 'action_authorized' }>): void {
+export function applyWish(
+  reading: Reading,
+  event: Extract<WorkflowEvent, { type: 'action_authorized' }>,
+): void {
   const asked = reading.oracle.wishOf(event.by.user);
   demand(asked !== undefined, `nobody called ${event.by.user} has asked for anything`);
-  demand(ACTIONS[asked.type] === event.action, `${event.by.user} asked for ${asked.type}, not ${event.action}`);
+  demand(
+    ACTIONS[asked.type] === event.action,
+    `${event.by.user} asked for ${asked.type}, not ${event.action}`,
+  );
   if (event.decision.effect === 'deny') return;
   const { type } = asked;
   switch (type) {
@@ -43,6 +49,7 @@ export function applyWish(reading: Reading, event: Extract<WorkflowEvent, { type
     case 'retry':
       return retry(reading);
     case 'resume':
+      if (hasEnded(reading.model) || reading.model.rollback !== null) return;
       for (const { name, block } of reading.model.stages) {
         if (block?.code === 'denied' || block?.code === 'role_unserved') reading.due.push(`unblock ${name}`);
       }
@@ -58,7 +65,10 @@ function takeBack(reading: Reading, { type, stage }: Asked): void {
   const isFree = model.rollback === null || (isCancel && model.status === 'blocked');
   demand(!hasEnded(model) && isFree, `${type} of an instance that is ${model.status}`);
   const floor = type === 'rollback_to' ? (model.stage(stage).completion ?? 0) : 0;
-  demand(type !== 'rollback_to' || model.stage(stage).status === 'completed', `rollback to ${stage}, not completed`);
+  demand(
+    type !== 'rollback_to' || model.stage(stage).status === 'completed',
+    `rollback to ${stage}, not completed`,
+  );
   const isPast = reading.passed().some(({ completion }) => completion === null || completion > floor);
   demand(type === 'cancel_bare' || !isPast, `${type} past a point of no return`);
   if (type === 'cancel_bare') reading.due.push('bare cancel');
@@ -68,7 +78,10 @@ function takeBack(reading: Reading, { type, stage }: Asked): void {
 /** In place. What has ended is gone on from by another instance. */
 function retry(reading: Reading): void {
   const { model } = reading;
-  demand(model.status === 'blocked' && model.rollback === null, `retry of an instance that is ${model.status}`);
+  demand(
+    model.status === 'blocked' && model.rollback === null,
+    `retry of an instance that is ${model.status}`,
+  );
   reading.due.push('renewal');
   for (const { name, status, block, approvalDeadlineAt } of model.stages) {
     const isOverdue = status === 'waiting_approval' && reading.isOver(approvalDeadlineAt);

@@ -4,7 +4,14 @@
  * docs/concepts.md.
  */
 import type { WorkflowEvent } from '../../src/core/events.js';
-import { Complaint, demand, hasEnded, type ModelInstance, type ModelStage, newModelTask } from './model-state.js';
+import {
+  Complaint,
+  demand,
+  hasEnded,
+  type ModelInstance,
+  type ModelStage,
+  newModelTask,
+} from './model-state.js';
 import { applyTaskEvent, isTaskEvent } from './model-tasks.js';
 import { applyUndoEvent, checkUndo, isUndoEvent } from './model-undo.js';
 import { applyWish } from './model-wishes.js';
@@ -37,12 +44,15 @@ export class Reading {
   readonly at: number;
   /** What must follow in this commit. */
   readonly due: string[] = [];
+  /** As the commit began: deadlines that have passed together are all applied. */
+  readonly #wasHalted: boolean;
 
   constructor(model: ModelInstance, id: string, oracle: Oracle, at: number) {
     this.model = model;
     this.id = id;
     this.oracle = oracle;
     this.at = at;
+    this.#wasHalted = this.isHalted();
   }
 
   /** Whether it was due; it no longer is. */
@@ -191,7 +201,10 @@ export class Reading {
         demand(this.takeDue(`skip ${stage.name}`), `stage ${stage.name} is skipped for no reason`);
         return this.model.setStage(stage, 'skipped');
       case 'stage_reset':
-        demand(this.takeDue(`reset ${stage.name}`) || this.#isGoingOn(), `stage ${stage.name} is reset for no reason`);
+        demand(
+          this.takeDue(`reset ${stage.name}`) || this.#isGoingOn(),
+          `stage ${stage.name} is reset for no reason`,
+        );
         return this.model.reset(stage);
     }
   }
@@ -210,7 +223,10 @@ export class Reading {
   }
 
   #authorize(stage: ModelStage, { action, decision }: EventOf<'stage_authorized'>): void {
-    demand(this.isOpen(stage) && !this.needsApproval(stage), `nobody asks whether stage ${stage.name} may run`);
+    demand(
+      this.isOpen(stage) && !this.needsApproval(stage),
+      `nobody asks whether stage ${stage.name} may run`,
+    );
     demand(this.missingPermit(stage) === action, `${action} is not what stage ${stage.name} needs`);
     const isAllow = decision.effect === 'allow';
     demand(
@@ -238,15 +254,19 @@ export class Reading {
       demand(event.deadlineAt === stage.approvalDeadlineAt, 'the time limit of the approval is another one');
       return model.setStage(stage, 'waiting_approval');
     }
-    demand(stage.status === 'waiting_approval' && this.isForward(), `stage ${stage.name} waits for no approval`);
+    demand(
+      stage.status === 'waiting_approval' && this.isForward(),
+      `stage ${stage.name} waits for no approval`,
+    );
     if (event.type === 'approval_expired') {
-      demand(this.isOver(stage.approvalDeadlineAt) && !this.isHalted(), 'the approval expires early');
+      demand(this.isOver(stage.approvalDeadlineAt) && !this.#wasHalted, 'the approval expires early');
       demand(event.outcome === onApprovalTimeout, 'silence means something else');
     } else {
       const what = event.type === 'approval_given' ? 'approve' : 'reject';
       demand(this.takeDue(`${what} ${stage.name}`), `nobody wants to ${what} stage ${stage.name}`);
     }
-    const isYes = event.type === 'approval_given' || (event.type === 'approval_expired' && event.outcome === 'approve');
+    const isYes =
+      event.type === 'approval_given' || (event.type === 'approval_expired' && event.outcome === 'approve');
     if (!isYes) {
       this.due.push(`fail ${stage.name}`);
       return;
@@ -288,7 +308,8 @@ export class Reading {
 
   #fail(stage: ModelStage, { error }: EventOf<'stage_failed'>): void {
     const { model } = this;
-    const isOpen = stage.status === 'running' || stage.status === 'waiting_approval' || stage.status === 'pending';
+    const isOpen =
+      stage.status === 'running' || stage.status === 'waiting_approval' || stage.status === 'pending';
     const isDue = this.takeDue(`fail ${stage.name}`);
     if (error.code === 'stage_aborted') this.due.push('plan');
     const isCalledFor =
@@ -296,10 +317,14 @@ export class Reading {
       (error.code === 'stage_aborted' && stage.status === 'running') ||
       (error.code === 'stage_timeout' && stage.status === 'running' && this.isOver(stage.deadlineAt)) ||
       (error.code === 'workflow_timeout' && this.isOver(model.deadlineAt) && this.passed().length > 0);
-    demand(isCalledFor && isOpen && this.isForward(), `stage ${stage.name} fails for no reason: ${error.code}`);
+    demand(
+      isCalledFor && isOpen && this.isForward(),
+      `stage ${stage.name} fails for no reason: ${error.code}`,
+    );
     const isQuiet = stage.tasks.every(({ status }) => !['pending', 'dispatched', 'running'].includes(status));
     demand(isQuiet || stage.status !== 'running', `stage ${stage.name} fails with tasks under way`);
     model.setStage(stage, 'failed');
+    stage.block = null;
   }
 
   /** A rollback to a stage is done: what it covered begins anew. */
@@ -312,16 +337,15 @@ export class Reading {
   /** At the end of a commit nothing is left to do that needs no answer from anybody. */
   finish(): void {
     const { model } = this;
-    for (let index = this.due.indexOf('plan'); index !== -1; index = this.due.indexOf('plan')) {
-      demand(model.rollback !== null, 'stages are aborted without a plan');
-      this.due.splice(index, 1);
-    }
     demand(this.due.length === 0, `missing in the commit: ${this.due.join(', ')}`);
     checkUndo(this);
     if (hasEnded(model) || model.rollback !== null) return;
     const failed = model.stages.find(({ status }) => status === 'failed');
     if (failed !== undefined) {
-      demand(this.passed().length > 0, `stage ${failed.name} failed and nothing is planned in the same commit`);
+      demand(
+        this.passed().length > 0,
+        `stage ${failed.name} failed and nothing is planned in the same commit`,
+      );
       demand(failed.block?.code === 'point_of_no_return', `stage ${failed.name} failed without a word`);
     }
     for (const stage of model.stages) {
@@ -329,7 +353,10 @@ export class Reading {
       demand(!isDone, `stage ${stage.name} is done and not completed`);
       demand(!this.isOpen(stage), `stage ${stage.name} could go on and does not`);
     }
-    demand(model.status === this.#expectedStatus(), `status is ${model.status}, not ${this.#expectedStatus()}`);
+    demand(
+      model.status === this.#expectedStatus(),
+      `status is ${model.status}, not ${this.#expectedStatus()}`,
+    );
   }
 
   #expectedStatus(): string {

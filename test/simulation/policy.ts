@@ -13,7 +13,9 @@ const POLICY_SET = '5'.repeat(64) as Digest;
 
 export function isAllowed(rules: readonly Rule[], request: AuthorizationRequest): boolean {
   const matching = rules.filter((rule) => isMatching(rule, request));
-  return matching.some(({ effect }) => effect === 'permit') && matching.every(({ effect }) => effect === 'permit');
+  return (
+    matching.some(({ effect }) => effect === 'permit') && matching.every(({ effect }) => effect === 'permit')
+  );
 }
 
 function isMatching(rule: Rule, { principal, action, resource, context }: AuthorizationRequest): boolean {
@@ -32,7 +34,11 @@ function cedarText({ effect, action, workflow, stage, group }: Rule, index: numb
   const head = [
     'principal',
     action === null ? 'action' : `action == Action::"${action}"`,
-    stage === null ? (workflow === null ? 'resource' : inWorkflow(action, workflow)) : `resource == Stage::"${stage}"`,
+    stage === null
+      ? workflow === null
+        ? 'resource'
+        : inWorkflow(action, workflow)
+      : `resource == Stage::"${stage}"`,
   ];
   const conditions = [
     group === null ? null : ofGroup(action, group),
@@ -43,7 +49,9 @@ function cedarText({ effect, action, workflow, stage, group }: Rule, index: numb
 }
 
 function inWorkflow(action: string | null, workflow: string): string {
-  return action === 'start-workflow' ? `resource == Workflow::"${workflow}"` : `resource in Workflow::"${workflow}"`;
+  return action === 'start-workflow'
+    ? `resource == Workflow::"${workflow}"`
+    : `resource in Workflow::"${workflow}"`;
 }
 
 function ofGroup(action: string | null, group: string): string {
@@ -54,7 +62,10 @@ function ofGroup(action: string | null, group: string): string {
 }
 
 /** What Cedar makes of the rules. Reading them takes real time, so it is done before the world begins. */
-export async function compileRules(code: EngineCode, rules: readonly Rule[]): Promise<Authorizer & { close(): void }> {
+export async function compileRules(
+  code: EngineCode,
+  rules: readonly Rule[],
+): Promise<Authorizer & { close(): void }> {
   const folder = mkdtempSync(join(tmpdir(), 'vapora-policies-'));
   try {
     writeFileSync(join(folder, 'rules.cedar'), rules.map(cedarText).join('\n'));

@@ -13,6 +13,8 @@ export class SimulatedProcess {
   /** From 1; also its fence on the store. */
   readonly number: number;
   readonly clock: SimulatedClock;
+  /** By its own clock. */
+  readonly startedAt: number;
   isDead = false;
   /** Another process has opened the store since. */
   isZombie = false;
@@ -26,6 +28,7 @@ export class SimulatedProcess {
     this.world = world;
     this.number = number;
     this.clock = new SimulatedClock(this, clockMs);
+    this.startedAt = this.clock.now();
   }
 
   get isPaused(): boolean {

@@ -23,7 +23,11 @@ process.on('unhandledRejection', (error) => {
   current.violate(`a rejection that nobody handles: ${error instanceof Error ? error.stack : String(error)}`);
 });
 
-export async function runScenario(code: EngineCode, scenario: Scenario, isTraced: boolean): Promise<RunResult> {
+export async function runScenario(
+  code: EngineCode,
+  scenario: Scenario,
+  isTraced: boolean,
+): Promise<RunResult> {
   const cedar = await compileAll(code, scenario);
   const world = new World({ scenario, code, isTraced, cedar });
   current = world;
@@ -43,7 +47,10 @@ async function compileAll(
 ): Promise<ReadonlyMap<readonly Rule[], Authorizer & { close(): void }>> {
   const compiled = new Map<readonly Rule[], Authorizer & { close(): void }>();
   if (!isCedar) return compiled;
-  for (const rules of [policy, ...faults.flatMap((fault) => (fault.kind === 'policy' ? [fault.rules] : []))]) {
+  for (const rules of [
+    policy,
+    ...faults.flatMap((fault) => (fault.kind === 'policy' ? [fault.rules] : [])),
+  ]) {
     compiled.set(rules, await compileRules(code, rules));
   }
   return compiled;

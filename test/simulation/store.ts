@@ -123,10 +123,11 @@ export class SimulatedStore implements WorkflowStore {
 
   async *loadActive(): AsyncIterable<readonly StoredInstance[]> {
     const isLive = this.#process.world.code.instance.isLive;
-    const live = await this.#read('load_active', async () =>
-      [...this.#disk.data.instances.values()].filter(({ instance }) => isLive(instance)),
-    );
-    this.#process.world.watch.onRecovery(this.#disk, live);
+    const live = await this.#read('load_active', async () => {
+      const found = [...this.#disk.data.instances.values()].filter(({ instance }) => isLive(instance));
+      this.#process.world.watch.onRecovery(this.#disk, found);
+      return found;
+    });
     for (let start = 0; start < live.length; start += 2) {
       if (start > 0) await this.#read('load_active', async () => null);
       yield live.slice(start, start + 2);

@@ -8,7 +8,7 @@ import type { Disk, WriteResult, Written } from './disk.js';
 import { isEqual } from './equal.js';
 import { Ledger } from './ledger.js';
 import { type Asked, type Oracle, Reading } from './model.js';
-import { Complaint, differenceOf, demand, hasEnded, ModelInstance } from './model-state.js';
+import { Complaint, demand, differenceOf, hasEnded, ModelInstance } from './model-state.js';
 import type { SimulatedProcess } from './process.js';
 import type { World } from './world.js';
 
@@ -69,10 +69,13 @@ export class Watch {
     const { next, events, at } = commit;
     const { id } = next;
     const world = this.#world;
-    world.note(`commit ${id}@${next.revision} ${entry.hash.slice(0, 12)} ${events.map(({ type }) => type).join(' ')}`);
+    world.note(
+      `commit ${id}@${next.revision} ${entry.hash.slice(0, 12)} ${events.map(({ type }) => type).join(' ')}`,
+    );
     world.coverage.data.figures.commits += 1;
     world.coverage.data.figures.events += events.length;
-    if (process.number !== world.newest) world.violate(`process ${process.number} writes after it was replaced`);
+    if (process.number !== world.newest)
+      world.violate(`process ${process.number} writes after it was replaced`);
     this.#followChain(id, commit, entry.text, entry.hash);
     try {
       this.#readModel(id, next, events, at);
@@ -83,7 +86,8 @@ export class Watch {
     }
     this.ledger.onCommitted(process, id, events);
     for (const event of events) {
-      if (event.type === 'action_authorized' && event.decision.effect === 'allow') this.#granted.add(event.by.user);
+      if (event.type === 'action_authorized' && event.decision.effect === 'allow')
+        this.#granted.add(event.by.user);
     }
     world.wishers.onEvents('durable', events);
   }
@@ -114,7 +118,10 @@ export class Watch {
     if (first?.type === 'workflow_created' && model.retryOf !== null) this.#owe(reading, model.retryOf);
     for (const event of left) reading.apply(event);
     reading.finish();
-    demand(before === null || model.status === before, `it has ended as ${before} and is ${model.status} now`);
+    demand(
+      before === null || model.status === before,
+      `it has ended as ${before} and is ${model.status} now`,
+    );
     const difference = differenceOf(model, next);
     demand(difference === null, `the state is not what has happened: ${difference}`);
     this.#expectContent(next);
@@ -175,12 +182,14 @@ export class Watch {
       if (template !== undefined) state = code.evolve.applyEntry(template, state, code.chain.readEntry(text));
     }
     coverage.data.figures.prefixes += 1;
-    if (!isEqual(state, instance)) this.#world.violate(`the log of instance ${instance.id} leads to another state`);
+    if (!isEqual(state, instance))
+      this.#world.violate(`the log of instance ${instance.id} leads to another state`);
   }
 
   onTold(events: readonly WorkflowEvent[], id: string, seq: number): void {
     const head = this.#heads.get(id);
-    if ((head?.seq ?? 0) < seq) this.#world.violate(`listeners hear of event ${seq} of ${id} before it is on disk`);
+    if ((head?.seq ?? 0) < seq)
+      this.#world.violate(`listeners hear of event ${seq} of ${id} before it is on disk`);
     this.#world.wishers.onEvents('told', events);
   }
 

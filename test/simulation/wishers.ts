@@ -64,11 +64,17 @@ export class Wishers {
     const world = this.#world;
     this.#people += 1;
     const key = `approver ${this.#people}`;
-    const type: WishType | null = world.isSo('rejected', key) ? 'reject' : world.isSo('approved', key) ? 'approve' : null;
+    const type: WishType | null = world.isSo('rejected', key)
+      ? 'reject'
+      : world.isSo('approved', key)
+        ? 'approve'
+        : null;
     if (type === null) return;
     world.timeline.after(world.spanOf(key, 0, 30_000), () => {
       for (const [id, model] of world.watch.models) {
-        const isWaiting = model.stages.some(({ name, status }) => name === stage && status === 'waiting_approval');
+        const isWaiting = model.stages.some(
+          ({ name, status }) => name === stage && status === 'waiting_approval',
+        );
         if (isWaiting) return this.ask({ type, stage }, id, 'root');
       }
     });
@@ -165,7 +171,9 @@ export class Wishers {
   settle(round: number): boolean {
     const wishes = [...this.#world.watch.models.keys()].flatMap((id) => this.#settled(id, round));
     if (wishes.length > 0 && round >= MAX_ROUNDS) {
-      this.#world.violate(`there is no end to it: ${wishes.map(({ id, asked }) => `${asked.type} ${id}`).join(', ')}`);
+      this.#world.violate(
+        `there is no end to it: ${wishes.map(({ id, asked }) => `${asked.type} ${id}`).join(', ')}`,
+      );
       return false;
     }
     for (const { id, asked } of wishes) this.ask(asked, id, 'root');
@@ -189,7 +197,9 @@ export class Wishers {
     if (!isPatient || coin < 10) return [ask('cancel_bare')];
     const waiting = model.stages.filter(({ status }) => status === 'waiting_approval');
     if (model.status === 'waiting_approval')
-      return waiting.map(({ name }) => ask(coin < 20 ? 'reject' : coin < 50 ? 'approve_digest' : 'approve', name));
+      return waiting.map(({ name }) =>
+        ask(coin < 20 ? 'reject' : coin < 50 ? 'approve_digest' : 'approve', name),
+      );
     const completed = model.stages.find(({ completion }) => completion !== null);
     if (coin < 25 && completed !== undefined) return [ask('rollback_to', completed.name)];
     return [ask(coin < 60 ? 'retry' : 'resume')];

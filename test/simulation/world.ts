@@ -213,7 +213,12 @@ export class World {
       this.violate(`Cedar says ${decision.effect} to ${JSON.stringify(request)}: ${decision.reason}`);
     const model = this.watch.models.get(context.instance);
     const initiator = context.initiator.user;
-    if (model !== undefined && model.retryOf === null && action !== 'start-workflow' && initiator !== model.user)
+    if (
+      model !== undefined &&
+      model.retryOf === null &&
+      action !== 'start-workflow' &&
+      initiator !== model.user
+    )
       this.violate(`the authorizer is told that ${context.instance} was started by ${initiator}`);
     this.coverage.effect(`authorize ${action}`);
     if (request.principal.type === 'Orchestrator') {
