@@ -198,9 +198,9 @@ export class Attempt {
     });
   }
 
-  /** Whatever has kept it from answering is over. */
+  /** Whatever has kept it from answering is over; where a lease stands for it, that tells, and it stays silent. */
   heal(): void {
-    if (this.isGone || this.isStopping) return;
+    if (this.isGone || this.isStopping || this.info.leaseMs !== null) return;
     this.#hasAnswered = false;
     this.#world.timeline.after(100, () => void this.#finish());
   }

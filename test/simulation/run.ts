@@ -15,14 +15,6 @@ export interface RunResult {
   readonly lines: readonly string[];
 }
 
-/** The world that a promise nobody waits for has broken in. */
-let current: World | null = null;
-
-process.on('unhandledRejection', (error) => {
-  if (current === null) throw error;
-  current.violate(`a rejection that nobody handles: ${error instanceof Error ? error.stack : String(error)}`);
-});
-
 export async function runScenario(
   code: EngineCode,
   scenario: Scenario,
@@ -30,11 +22,15 @@ export async function runScenario(
 ): Promise<RunResult> {
   const cedar = await compileAll(code, scenario);
   const world = new World({ scenario, code, isTraced, cedar });
-  current = world;
+  const onUnhandled = (error: unknown) => {
+    const words = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    world.violate(`a rejection that nobody handles: ${words}`);
+  };
+  process.on('unhandledRejection', onUnhandled);
   try {
     await world.run();
   } finally {
-    current = null;
+    process.off('unhandledRejection', onUnhandled);
     for (const authorizer of cedar.values()) authorizer.close();
   }
   const { trace, violation, coverage } = world;

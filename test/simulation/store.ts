@@ -134,6 +134,11 @@ export class SimulatedStore implements WorkflowStore {
     }
   }
 
+  async *changedSince(at: number): AsyncIterable<readonly InstanceId[]> {
+    await this.#read('list', async () => null);
+    yield* this.#reader.changedSince(at);
+  }
+
   delete(id: InstanceId): Promise<void> {
     return this.#read('load', () => this.#reader.delete(id));
   }

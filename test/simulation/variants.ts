@@ -88,12 +88,6 @@ export const VARIANTS: readonly Variant[] = [
     to: 'if (at % 4 === 0) return;\n        this.#heap.push(id, at);\n        this.#compact();',
   },
   {
-    name: 'an instance is woken twice',
-    file: 'dist/engine/roster.js',
-    from: 'return this.#waking.get(id) ?? this.#beginWaking(',
-    to: 'return this.#beginWaking(',
-  },
-  {
     name: 'the hash chain is skipped',
     file: 'dist/store/chain.js',
     from: 'previous: previous?.head ?? CHAIN_START,',
