@@ -24,8 +24,46 @@ const CEDAR_SHARE = 1 / 25;
 const GROUPS = ['red', 'blue', 'root'];
 const UNDOING = ['undo', 'wipe'];
 
+/** One in so many is of a kind that chance alone would hardly ever make. */
+const RARE_SHARE = 1 / 50;
+
 export function makeScenario(seed: number): Scenario {
   const dice = new Dice(seed);
+  const scenario = makeAny(dice, seed);
+  return dice.chance(RARE_SHARE) ? standstillOf(scenario, dice) : scenario;
+}
+
+/**
+ * Behind a point of no return a stage fails for want of an agent, is to run again, is denied, and then everything down to the point
+ * is to be taken back: with that it is taken back while it waits to run again.
+ */
+function standstillOf(scenario: Scenario, dice: Dice): Scenario {
+  const [template] = scenario.templates;
+  const stage = template?.stages[0];
+  if (template === undefined || stage === undefined) return scenario;
+  const plain = { ...stage, approvalRequired: false, timeoutMs: null, compensationAgents: [] };
+  const stages = [
+    { ...plain, name: 'a', agents: ['build'], irreversible: true },
+    { ...plain, name: 'b', agents: ['watch'], irreversible: false, needs: ['a'], timeoutMs: 2_000 },
+  ];
+  const forbid: Rule = { ...ALLOW_ALL, effect: 'forbid', action: 'execute-stage', stage: 'b' };
+  const person = { start: 0, group: 'root', stage: 'a' };
+  return {
+    ...scenario,
+    templates: [{ ...template, stages, timeoutMs: null, onDeny: 'block' }],
+    agents: [{ name: 'build-0', roles: ['build'], maxConcurrent: 4, leaseMs: null }],
+    policy: [ALLOW_ALL],
+    starts: [{ atMs: dice.int(0, 5_000), workflow: template.name, id: 'i0', group: 'red', times: 1 }],
+    wishes: [
+      { ...person, type: 'retry', when: { atMs: 60_000 } },
+      { ...person, type: 'rollback_to', when: { atMs: 120_000 } },
+    ],
+    faults: [{ kind: 'policy', atMs: 30_000, rules: [ALLOW_ALL, forbid] }],
+    chances: Object.fromEntries(CHANCES.map((chance) => [chance, 0])) as Chances,
+  };
+}
+
+function makeAny(dice: Dice, seed: number): Scenario {
   const templates = Array.from({ length: dice.pick([1, 1, 2, 3]) }, (_, index) =>
     makeTemplate(dice, `w${index}`),
   );

@@ -20,6 +20,8 @@ export class Ledger {
   readonly #dispatched = new Set<string>();
   /** Keys whose result is in a history. */
   readonly #applied = new Set<string>();
+  /** Idempotency keys, by attempt. */
+  readonly #keys = new Map<string, string>();
   /** Numbers of the processes that committed to have the attempts carried out. */
   readonly #committedBy = new Map<string, number>();
   readonly #silences = new Map<string, Silence>();
@@ -42,7 +44,12 @@ export class Ledger {
     for (const event of events) {
       if (event.type !== 'task_dispatched') continue;
       const leaseMs = this.#world.leaseOf(event.assignment.agent);
-      this.#silences.set(`${event.idempotencyKey}#${event.attempt}`, { since, longest: 0, process, leaseMs });
+      this.#silences.set(`${process.number}/${event.idempotencyKey}#${event.attempt}`, {
+        since,
+        longest: 0,
+        process,
+        leaseMs,
+      });
     }
     this.#savedAt.set(place, now);
   }
@@ -51,13 +58,13 @@ export class Ledger {
     for (const event of events) {
       if (event.type === 'task_dispatched') {
         this.#committedBy.set(`${event.idempotencyKey}#${event.attempt}`, process.number);
+        this.#keys.set(placeOf(id, event), event.idempotencyKey);
       } else if (event.type === 'stage_carried_over') {
         for (const { role, artifacts } of event.artifacts) {
           this.#made.set(`${id}/${event.stage}/${role}`, artifacts.map(({ digest }) => digest).join());
         }
       } else if (event.type === 'task_completed') {
-        const run = this.#runOf(id, event.stage);
-        const key = `${id}/${event.stage}/${event.role}/${event.kind}#${run}`;
+        const key = this.#keys.get(placeOf(id, event)) ?? placeOf(id, event);
         if (this.#applied.has(key)) this.#world.violate(`two results of ${key} are applied`);
         this.#applied.add(key);
         if (event.kind === 'execute') {
@@ -77,13 +84,13 @@ export class Ledger {
   /** Why an attempt may be recorded as lost. */
   canBeLost(taskId: string, reason: string, writer: number): boolean {
     if (reason === 'the engine was restarted') return (this.#committedBy.get(taskId) ?? writer) < writer;
-    const silence = this.#silences.get(taskId);
+    const silence = this.#silences.get(`${writer}/${taskId}`);
     if (reason !== 'its lease ran out' || silence === undefined || silence.leaseMs === null) return false;
     return Math.max(silence.longest, silence.process.clock.now() - silence.since) >= silence.leaseMs;
   }
 
   onSign({ order, process }: Attempt): void {
-    const silence = this.#silences.get(order.task_id);
+    const silence = this.#silences.get(`${process.number}/${order.task_id}`);
     if (silence === undefined) return;
     const now = process.clock.now();
     silence.longest = Math.max(silence.longest, now - silence.since);
@@ -119,12 +126,7 @@ export class Ledger {
     const isOnDisk =
       task?.attempt === order.attempt && (task.status === 'dispatched' || task.status === 'running');
     if (!isOnDisk) return 'on disk it is not with an agent';
-    if (
-      this.#applied.has(
-        `${order.workflow_id}/${order.stage_name}/${order.role}/${isUndo ? 'compensate' : 'execute'}#${stage.run}`,
-      )
-    )
-      return 'it is done already';
+    if (this.#applied.has(order.idempotency_key)) return 'it is done already';
     const kept = this.#steps.get(order.idempotency_key) ?? [];
     const isKept = kept.every((step) => order.steps.some((given) => isEqual(given, step)));
     if (!isKept) return 'steps that were kept are not handed over';
@@ -151,9 +153,8 @@ export class Ledger {
     if (rollback === null) return 'nothing is taken back';
     if (stage.template.irreversible && stage.tasks.some(({ attempt }) => attempt > 0))
       return 'it takes back a point of no return';
-    const running = model.stages.filter(({ undo }) => undo === 'running').length;
-    const retried = model.status === 'compensating' ? 0 : running;
-    if (running > model.template.sagaParallelism + retried) return 'too much is taken back at once';
+    const running = model.stages.filter(({ undo, isLetter }) => undo === 'running' && !isLetter).length;
+    if (running > model.template.sagaParallelism) return 'too much is taken back at once';
     const made = stage.tasks.flatMap(({ role }) => this.#made.get(`${id}/${name}/${role}`) ?? []);
     const given = stage.tasks.flatMap(({ role }) => {
       const own = order.artifacts_to_undo.filter((artifact) => artifact.role === role);
@@ -198,4 +199,8 @@ export class Ledger {
       world.violate(`${order.task_id} meets ${other.order.task_id}, which it takes back`);
     }
   }
+}
+
+function placeOf(id: string, at: { stage: string; role: string; kind: string; attempt: number }): string {
+  return `${id}/${at.stage}/${at.role}/${at.kind}#${at.attempt}`;
 }

@@ -42,6 +42,8 @@ export interface ModelStage {
   tasks: ModelTask[];
   undo: CompensationStatus;
   undoTasks: ModelTask[];
+  /** Its dead letter was retried: that goes on beside the rest of the way back. */
+  isLetter: boolean;
 }
 
 export type Target =
@@ -149,6 +151,7 @@ function newStage(template: StageTemplate): ModelStage {
     tasks: [],
     undo: 'none',
     undoTasks: [],
+    isLetter: false,
   };
 }
 

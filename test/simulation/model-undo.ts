@@ -60,6 +60,7 @@ function applyToStage(
     case 'compensation_started':
       demand(mayStart(reading, stage), `${where}: it is not its turn`);
       model.setUndo(stage, 'running');
+      stage.isLetter = false;
       stage.undoTasks = stage.template.compensationAgents.map(
         (role) => stage.undoTasks.find((task) => task.role === role) ?? newModelTask(role),
       );
@@ -73,6 +74,7 @@ function applyToStage(
     case 'dead_letter_retried':
       demand(reading.takeDue(`retry_letter ${stage.name}`), `${where}: nobody asked for it`);
       model.setUndo(stage, 'running');
+      stage.isLetter = true;
       for (const task of stage.undoTasks) {
         if (task.status !== 'failed') continue;
         model.setTask(task, 'pending');

@@ -162,6 +162,8 @@ export const CHANCES = [
   'landed',
   'approved',
   'rejected',
+  'turned_back',
+  'tried_again',
 ] as const;
 export type Chance = (typeof CHANCES)[number];
 export type Chances = Readonly<Record<Chance, number>>;

@@ -54,8 +54,14 @@ export const VARIANTS: readonly Variant[] = [
   {
     name: 'a lease runs out early',
     file: 'dist/swarm/coordinator.js',
-    from: 'if (lease.expiresAt <= now)',
-    to: 'if (lease.expiresAt <= now + 60_000)',
+    from: 'lease.expiresAt <= now)',
+    to: 'lease.expiresAt <= now + 60_000)',
+  },
+  {
+    name: 'a lease that has run out is looked at once only',
+    file: 'dist/swarm/coordinator.js',
+    from: 'lease.expiresAt = now + lease.leaseMs;',
+    to: 'lease.expiresAt = Number.POSITIVE_INFINITY;',
   },
   {
     name: 'no permit is asked for',

@@ -4,7 +4,7 @@ import type { EventType, WorkflowEvent } from '../../src/core/events.js';
 import type { Principal, WorkflowInstance } from '../../src/core/instance.js';
 import type { Asked } from './model.js';
 import { hasEnded } from './model-state.js';
-import type { Moment, StartPlan, WishPlan, WishType } from './scenario.js';
+import type { Chance, Moment, StartPlan, WishPlan, WishType } from './scenario.js';
 import type { World } from './world.js';
 
 /** What tells nothing about whether it was done. */
@@ -45,8 +45,34 @@ export class Wishers {
   onEvents(moment: Moment, events: readonly WorkflowEvent[]): void {
     for (const event of events) {
       if (this.#waiting.size > 0) this.#count(moment, event.type);
-      if (moment === 'told' && event.type === 'approval_requested') this.#consider(event.stage);
+      if (moment !== 'told') continue;
+      if (event.type === 'approval_requested') this.#consider(event.stage);
+      if (event.type === 'stage_completed') this.#react('turned_back', ['rollback_to'], event.stage);
+      if (event.type === 'workflow_blocked') {
+        this.#react('tried_again', ['retry', 'rollback_to', 'retry_letter', 'resolve_letter'], event.stage);
+      }
     }
+  }
+
+  /** Somebody may want to go back to the stage, or on from it. */
+  #react(chance: Chance, types: readonly WishType[], stage: string): void {
+    const world = this.#world;
+    this.#people += 1;
+    const key = `reaction ${this.#people}`;
+    const type = types[world.spanOf(key, 0, types.length - 1)];
+    if (type === undefined || !world.isSo(chance, key)) return;
+    world.timeline.after(world.spanOf(`${key} later`, 0, 60_000), () => {
+      for (const [id, model] of world.watch.models) {
+        const found = model.stages.find(({ name }) => name === stage);
+        const isMeant =
+          type === 'retry'
+            ? model.status === 'blocked'
+            : type === 'rollback_to'
+              ? found?.status === 'completed' && !hasEnded(model)
+              : found?.undo === 'dead_lettered';
+        if (isMeant) return this.ask({ type, stage }, id, 'root');
+      }
+    });
   }
 
   #count(moment: Moment, type: EventType): void {
