@@ -280,7 +280,8 @@ function evolveStage(template: StageTemplate, stage: StageState, event: StageEve
       // the policy's word is asked for again
       return { ...stage, block: null, permits: [] };
     case 'stage_failed':
-      return { ...toStatus(stage, 'failed'), endedAt: at, error: event.error };
+      // what it waited for no longer matters
+      return { ...toStatus(stage, 'failed'), endedAt: at, error: event.error, block: null };
     case 'stage_skipped':
       return { ...toStatus(stage, 'skipped'), endedAt: at };
     case 'stage_reset':

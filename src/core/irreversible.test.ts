@@ -157,6 +157,13 @@ const CASES: Case[] = [
 describe('a point of no return', () => {
   testCases(CASES);
 
+  it('is the reason also where the stage that fails had waited for a role that nobody serves', () => {
+    const shape = template([final, stage('c', { timeoutMs: 5_000 })]);
+    const run = play({ template: shape, replies: { 'do-c': ['unserved'] }, moves: [{ type: 'wait' }] });
+    expect(stagesOf(run.state)).toBe('b:completed c:failed');
+    expect(run.state.stages.map((item) => item.block?.code)).toEqual([undefined, 'point_of_no_return']);
+  });
+
   it('keeps the idempotency key when the stage behind it is retried: its effect was not taken back', () => {
     const run = play({ template: PASSED, replies: { 'do-c': ['fail', 'ok'] }, moves: [{ type: 'retry' }] });
     const keys = run.seen('task_dispatched').filter((event) => event.stage === 'c');

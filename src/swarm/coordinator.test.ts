@@ -213,6 +213,16 @@ describe('leases', () => {
     expect(told).toEqual(['i/1 expired']);
   });
 
+  it('are told of again while they are held: the first time may have been too early for anybody to act on it', async () => {
+    const swarm = swarmOf([agent('a', { leaseMs: 1_000 })]);
+    ask(swarm, 'i/1');
+    await clock.advance(2_000);
+    expect(told).toEqual(['i/1 expired', 'i/1 expired']);
+    swarm.release('i/1', 'neutral');
+    await clock.advance(5_000);
+    expect(told).toHaveLength(2);
+  });
+
   it('are watched by the shortest, whatever came first', async () => {
     const swarm = swarmOf([
       agent('slow', { leaseMs: 3_600_000 }),

@@ -245,8 +245,12 @@ export class SwarmCoordinator {
     const now = this.#options.clock.now();
     let next = Number.POSITIVE_INFINITY;
     for (const [key, lease] of [...this.#leases]) {
-      if (lease.expiresAt <= now) this.#options.onExpired(key);
-      else next = Math.min(next, lease.expiresAt);
+      if (lease.leaseMs !== null && lease.expiresAt <= now) {
+        this.#options.onExpired(key);
+        // looked at again while it is held: the dispatch may still be on its way to the disk, and then nobody has heard of this
+        lease.expiresAt = now + lease.leaseMs;
+      }
+      next = Math.min(next, lease.expiresAt);
     }
     if (next !== Number.POSITIVE_INFINITY) this.#watchLeases(next);
   }
