@@ -55,8 +55,8 @@ export interface Engine {
   /** Wakes every instance that is not at an end; answers how many. Without it, only what is asked for is woken. */
   recover(): Promise<number>;
   /**
-   * Takes over templates, triggers and policies: instances that have been started keep theirs. Each of the three is taken over
-   * whole or not at all. Throws `config_invalid`, `policy_invalid`, and leaves in force what was.
+   * Takes over templates, triggers and policies, all of them or nothing: instances that have been started keep theirs. Throws
+   * `config_invalid`, `policy_invalid`, and leaves in force what was.
    */
   reload(config: EngineConfig): Promise<void>;
   /** Gives agents nothing new, and resolves once they are done, after `graceMs` at the latest; answers how many are not. */
@@ -156,9 +156,11 @@ async function reload(
   workflows: readonly WorkflowTemplate[],
 ): Promise<void> {
   const { authorizer, triggers, templates } = parts;
-  await reloadPolicies(authorizer, next.engine.cedarPolicyDir);
   const all = templatesOf(next, workflows);
-  triggers.replace(all);
+  const replaceTriggers = triggers.prepare(all);
+  await reloadPolicies(authorizer, next.engine.cedarPolicyDir);
+  // nothing from here on can fail
+  replaceTriggers();
   templates.clear();
   for (const [name, template] of all) templates.set(name, template);
 }

@@ -64,7 +64,8 @@ export function asksFor(
   const isForward = question.kind === 'execute';
   const { status, tasks } = isForward ? stage : stage.compensation;
   if (status !== 'running') return false;
-  return isAwaited(stage, question, tasks, isForward ? stageTemplate.maxParallel : 1, now);
+  const placed = withPlace(tasks, isForward ? stageTemplate.maxParallel : 1);
+  return placed.some((task) => task.role === question.role && isDue(stage, question.kind, task, now));
 }
 
 function opensStages(instance: WorkflowInstance): boolean {
@@ -83,29 +84,16 @@ function addAuthorization(
   effects.push({ type: 'authorize', stage: stage.name, action });
 }
 
-/** Whether the task is one of those that {@link addTasks} wants an agent for. */
-function isAwaited(
-  stage: StageState,
-  { role, kind }: TaskAddress,
-  tasks: readonly TaskState[],
-  maxParallel: number,
-  now: number,
-): boolean {
-  let free = maxParallel;
-  for (const task of tasks) {
-    if (free === 0) return false;
-    if (task.role === role) return isDue(stage, kind, task, now);
-    if (isInFlight(task) || task.status === 'pending') free -= 1;
-  }
-  return false;
-}
-
 function isDue(stage: StageState, kind: TaskKind, task: TaskState, now: number): boolean {
   if (task.status !== 'pending' || (task.retryAt !== null && task.retryAt > now)) return false;
   return kind === 'compensate' || stage.block === null;
 }
 
 /** In order, at most `maxParallel` at a time; a task that waits for its retry keeps its place. */
+function withPlace(tasks: readonly TaskState[], maxParallel: number): readonly TaskState[] {
+  return tasks.filter((task) => task.status === 'pending' || isInFlight(task)).slice(0, maxParallel);
+}
+
 function addTasks(
   effects: Effect[],
   stage: StageState,
@@ -114,17 +102,13 @@ function addTasks(
   maxParallel: number,
   now: number,
 ): void {
-  let free = maxParallel;
-  for (const task of tasks) {
-    if (free === 0) break;
+  for (const task of withPlace(tasks, maxParallel)) {
     const { role, attempt, agent } = task;
     if (isInFlight(task)) {
-      free -= 1;
       assert(agent !== null, 'an attempt is with an agent');
       effects.push({ type: 'execute', stage: stage.name, role, kind, attempt, agent });
-    } else if (task.status === 'pending') {
-      free -= 1;
-      if (isDue(stage, kind, task, now)) effects.push({ type: 'assign', stage: stage.name, role, kind });
+    } else if (isDue(stage, kind, task, now)) {
+      effects.push({ type: 'assign', stage: stage.name, role, kind });
     }
   }
 }

@@ -165,21 +165,26 @@ describe('a schedule', () => {
   });
 });
 
+/** The engine starts the instance of 01:00, dies, is down for so long, and is opened again. */
+async function dieBeforeTheNote(downMs: number): Promise<void> {
+  bench.isQuick = false;
+  const { saveMark } = bench.book;
+  await bench.open();
+  // the second mark of a start is the one that says it is done
+  bench.book.saveMark = async (mark) => {
+    if (mark.last !== null) throw new Error('killed');
+    await saveMark.call(bench.book, mark);
+  };
+  await bench.clock.advance(0.5 * MINUTE);
+  expect(await bench.started()).toEqual(['01:00']);
+  await bench.down(downMs);
+  bench.book.saveMark = saveMark;
+  await bench.open();
+}
+
 describe('a schedule whose engine dies', () => {
   it('between the start and the note about it starts nothing twice', async () => {
-    bench.isQuick = false;
-    const { saveMark } = bench.book;
-    await bench.open();
-    // the second mark of a start is the one that says it is done
-    bench.book.saveMark = async (mark) => {
-      if (mark.last !== null) throw new Error('killed');
-      await saveMark.call(bench.book, mark);
-    };
-    await bench.clock.advance(0.5 * MINUTE);
-    expect(await bench.started()).toEqual(['01:00']);
-    await bench.down(0);
-    bench.book.saveMark = saveMark;
-    await bench.open();
+    await dieBeforeTheNote(0);
     expect(await bench.started()).toEqual(['01:00']);
     expect((await bench.scheduler?.schedules())?.[0]?.last).toMatchObject({
       outcome: 'started',
@@ -188,17 +193,7 @@ describe('a schedule whose engine dies', () => {
   });
 
   it('there and is down over the next time knows that the first still goes on', async () => {
-    bench.isQuick = false;
-    const { saveMark } = bench.book;
-    await bench.open();
-    bench.book.saveMark = async (mark) => {
-      if (mark.last !== null) throw new Error('killed');
-      await saveMark.call(bench.book, mark);
-    };
-    await bench.clock.advance(0.5 * MINUTE);
-    await bench.down(2 * MINUTE);
-    bench.book.saveMark = saveMark;
-    await bench.open();
+    await dieBeforeTheNote(2 * MINUTE);
     expect(await bench.started()).toEqual(['01:00']);
     expect((await bench.scheduler?.schedules())?.[0]?.last).toMatchObject({ outcome: 'skipped' });
   });

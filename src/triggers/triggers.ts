@@ -47,12 +47,15 @@ export class Triggers {
     this.#chain.start();
   }
 
-  /** Other templates from now on. Throws as `start` does, and leaves everything as it was then. */
-  replace(templates: ReadonlyMap<string, WorkflowTemplate>): void {
-    this.#webhooks = this.#check(templates);
-    this.#templates = templates;
-    this.scheduler.replace(templates);
-    this.#chain.replace(templates);
+  /** Checks other templates; what it answers has them stand from then on, and can't fail. Throws as `start` does. */
+  prepare(templates: ReadonlyMap<string, WorkflowTemplate>): () => void {
+    const webhooks = this.#check(templates);
+    return () => {
+      this.#webhooks = webhooks;
+      this.#templates = templates;
+      this.scheduler.replace(templates);
+      this.#chain.replace(templates);
+    };
   }
 
   async close(): Promise<void> {

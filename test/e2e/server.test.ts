@@ -102,16 +102,22 @@ describe('a server that is killed', () => {
   });
 });
 
+/** A server that was told to stop while an attempt goes on. */
+async function stoppedInTheMiddle(grace: string) {
+  const { url, child } = await cli.serve('--grace', grace);
+  const client = new HttpWorkflowClient({ url, clock: systemClock() });
+  await client.start({ workflow: 'slow', id: 's', input: { ms: 1_000 }, initiator: TOM });
+  await until(
+    () => client.get('s'),
+    ({ stages }) => stages[1]?.status === 'running',
+  );
+  child.kill('SIGTERM');
+  return { url, child };
+}
+
 describe('a server that is told to stop', () => {
   it('lets attempts end within its grace, and exits with 0', async () => {
-    const { url, child } = await cli.serve('--grace', '30');
-    const client = new HttpWorkflowClient({ url, clock: systemClock() });
-    await client.start({ workflow: 'slow', id: 's', input: { ms: 1_000 }, initiator: TOM });
-    await until(
-      () => client.get('s'),
-      ({ stages }) => stages[1]?.status === 'running',
-    );
-    child.kill('SIGTERM');
+    const { child } = await stoppedInTheMiddle('30');
     const [exit] = await once(child, 'close');
     expect(exit).toBe(0);
     const [shown] = cli.run('show', 's', '--json').json();
@@ -124,14 +130,7 @@ describe('a server that is told to stop', () => {
   });
 
   it('stops at once at the second signal, and the next engine goes on', async () => {
-    const { url, child } = await cli.serve('--grace', '600');
-    const client = new HttpWorkflowClient({ url, clock: systemClock() });
-    await client.start({ workflow: 'slow', id: 's', input: { ms: 1_000 }, initiator: TOM });
-    await until(
-      () => client.get('s'),
-      ({ stages }) => stages[1]?.status === 'running',
-    );
-    child.kill('SIGTERM');
+    const { url, child } = await stoppedInTheMiddle('600');
     await until(
       async () =>
         fetch(`${url}/health`).then(

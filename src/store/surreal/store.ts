@@ -25,20 +25,19 @@ import { encodeEntry } from '../chain.js';
 import { checkCommit, storeClosed } from '../commit-rules.js';
 import { pause } from './backoff.js';
 import { BlobTable } from './blobs.js';
+import { BodyTable } from './body-table.js';
 import { type Change, CommitQueue, type Session } from './commit-queue.js';
 import { openDatabase } from './connection.js';
 import type { Database } from './database.js';
 import { DecisionTable } from './decision-table.js';
 import { isConflict, isFull, storeFailure } from './fault.js';
 import { HeadBook } from './head-book.js';
-import { MarkTable } from './mark-table.js';
 import { migrate } from './migrate.js';
 import { Projection } from './projection.js';
 import { idsChangedSince, listEnded, listInstances, loadLive, readHistory } from './queries.js';
 import { type Fold, type JournalTail, recover, takeOver } from './recovery.js';
 import { deletionText, instanceId, type StateRow, storedOf } from './rows.js';
 import { noStatistics, type StoreStatistics } from './statistics.js';
-import { TokenTable } from './token-table.js';
 import { UnwrittenBook } from './unwritten.js';
 
 const PARTITION = 'main';
@@ -69,8 +68,8 @@ export class SurrealWorkflowStore
   readonly #queue: CommitQueue;
   readonly #projection: Projection;
   readonly #blobs: BlobTable;
-  readonly #marks: MarkTable;
-  readonly #tokens: TokenTable;
+  readonly #marks: BodyTable<TriggerMark>;
+  readonly #tokens: BodyTable<ApiToken>;
   readonly #decisions: DecisionTable;
   readonly #templates: LRUCache<Digest, WorkflowTemplate>;
   readonly #statistics = noStatistics();
@@ -124,9 +123,10 @@ export class SurrealWorkflowStore
       statistics: this.#statistics,
     });
     this.#blobs = new BlobTable(db, (work) => this.#write(work));
-    this.#marks = new MarkTable(db, session, (work) => this.#write(work));
-    this.#tokens = new TokenTable(db, session, (work) => this.#write(work));
-    this.#decisions = new DecisionTable(db, clock.newId(), (work) => this.#write(work));
+    const write = (work: () => Promise<void>): Promise<void> => this.#write(work);
+    this.#marks = new BodyTable('trigger_marks', ({ workflow }) => workflow, { db, session, write });
+    this.#tokens = new BodyTable('api_tokens', ({ id }) => id, { db, session, write });
+    this.#decisions = new DecisionTable(db, clock.newId(), write);
   }
 
   /**
