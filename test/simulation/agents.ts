@@ -1,0 +1,215 @@
+/** Agents and the way to them: they work, fail, lie, fall silent, answer late, twice or not at all. */
+import type { AgentInfo, TaskOrder, TaskOutcome, TaskSink } from '../../src/core/ports.js';
+import type { SimulatedProcess } from './process.js';
+import type { Chance } from './scenario.js';
+import type { World } from './world.js';
+
+const HOUR = 3_600_000;
+/** An agent that has said so many times that it lives says no more: silence is what there is to test. */
+const MAX_BEATS = 8;
+/** More than what travels inside a reference. */
+const BIG = 'x'.repeat(5_000);
+
+/** One attempt at an agent, and the messages about it. */
+export class Attempt {
+  readonly order: TaskOrder;
+  readonly process: SimulatedProcess;
+  readonly info: AgentInfo;
+  readonly #sink: TaskSink;
+  readonly #world: World;
+  /** Nothing of it acts any more. */
+  isGone = false;
+  isStopping = false;
+  /** Its outcome has come to the engine. */
+  isEnded = false;
+  /** Its outcome is on the way. */
+  #hasAnswered = false;
+  #beats = 0;
+
+  constructor(process: SimulatedProcess, order: TaskOrder, sink: TaskSink, info: AgentInfo) {
+    this.process = process;
+    this.order = order;
+    this.info = info;
+    this.#sink = sink;
+    this.#world = process.world;
+  }
+
+  begin(): void {
+    const { timeline } = this.#world;
+    if (this.#isSo('order_lost')) return this.#vanish('the order is lost');
+    const travelMs = this.#isSo('order_late')
+      ? this.#span('order', 60_000, 2 * HOUR)
+      : this.#span('order', 0, 20);
+    timeline.after(travelMs, () => this.#work());
+    if (this.#isSo('order_twice')) timeline.after(travelMs + 1, () => this.#act());
+  }
+
+  /** Where a lease stands for it, silence tells; where none does, the transport knows. */
+  #vanish(why: string): void {
+    this.#world.note(`${this.order.task_id}: ${why}`);
+    if (this.info.leaseMs !== null) return;
+    this.#answer({
+      status: 'failed',
+      error: { code: 'agent_lost', message: why },
+      isRetryable: true,
+      log: null,
+    });
+    this.isGone = true;
+  }
+
+  #work(): void {
+    if (this.isGone) return;
+    const { timeline } = this.#world;
+    const isLate = this.#isSo('late');
+    const long = isLate ? this.#span('late', 60_000, 3 * HOUR) : this.#span('slow', 1_000, 60_000);
+    const workMs = isLate || this.#isSo('slow') ? long : this.#span('work', 0, 300);
+    if (!isLate) this.#beat();
+    if (this.#isSo('die')) {
+      timeline.after(workMs / 2, () => {
+        if (!this.isGone) this.#vanish('the agent dies');
+      });
+    } else if (!this.#isSo('hang')) {
+      timeline.after(workMs, () => void this.#finish());
+    }
+  }
+
+  #beat(): void {
+    const { leaseMs } = this.info;
+    if (leaseMs === null || this.#beats >= MAX_BEATS) return;
+    this.#beats += 1;
+    this.#world.timeline.after(leaseMs / 3, () => {
+      if (this.isGone || this.#hasAnswered) return;
+      if (!this.#isSo('beat_lost', `${this.#beats}`)) {
+        this.process.enter(() => {
+          this.#world.watch.onSign(this);
+          this.#sink.heartbeat();
+        });
+      }
+      this.#beat();
+    });
+  }
+
+  async #finish(): Promise<void> {
+    if (this.isGone || this.#hasAnswered) return;
+    if (this.#isSo('step')) {
+      const isKept = await this.#takeSteps();
+      if (!isKept) return;
+    }
+    if (this.isGone || this.#hasAnswered) return;
+    const isFailing = this.#isSo('fail');
+    const isHopeless = this.#isSo('fail_for_good');
+    const claimsDone = this.#isSo('claim_done');
+    const claimsFailed = this.#isSo('claim_failed');
+    if (!claimsDone && (claimsFailed || !(isFailing || isHopeless))) this.#act();
+    const isDone = claimsDone || !(isFailing || isHopeless || claimsFailed);
+    this.#answer(isDone ? this.#completed() : this.#failedOutcome(!isHopeless));
+    if (!this.#isSo('twice')) return;
+    const second = this.#isSo('big') ? this.#failedOutcome(true) : this.#completed();
+    this.#world.timeline.after(this.#span('twice', 0, 5_000), () => this.#deliver(second));
+  }
+
+  /** False: a step was refused, so the attempt counts for nothing any more. */
+  async #takeSteps(): Promise<boolean> {
+    for (const name of ['s0', 's1']) {
+      if (this.order.steps.some((step) => step.name === name)) continue;
+      const result = { name, value: `${this.order.attempt}` };
+      const isKept = await new Promise<boolean>((settle) => {
+        this.process.enter(() => {
+          this.#world.watch.onSign(this);
+          this.#sink.step(result).then(
+            () => {
+              if (!this.process.isDead) this.#world.watch.onStepKept(this.order, result);
+              settle(true);
+            },
+            () => settle(false),
+          );
+        });
+      });
+      if (!isKept || this.isGone) return false;
+    }
+    return true;
+  }
+
+  /** What the agent does to the world, once however often it is asked to. */
+  #act(): void {
+    if (!this.isGone) this.#world.watch.onEffect(this);
+  }
+
+  #completed(): TaskOutcome {
+    const { order } = this;
+    const text = `${order.task_id}${this.#isSo('big') ? BIG : ''}`;
+    const artifacts = [{ name: 'made', kind: 'code', content: Buffer.from(text) }];
+    return { status: 'completed', artifacts, output: { by: order.task_id }, log: null };
+  }
+
+  #failedOutcome(isRetryable: boolean): TaskOutcome {
+    const code = isRetryable ? 'agent_failed' : 'task_failed';
+    const log = this.#isSo('big') ? Buffer.from(BIG) : null;
+    return {
+      status: 'failed',
+      error: { code, message: `no luck with ${this.order.task_id}` },
+      isRetryable,
+      log,
+    };
+  }
+
+  #answer(outcome: TaskOutcome): void {
+    if (this.#hasAnswered) return;
+    this.#hasAnswered = true;
+    if (this.info.leaseMs !== null && this.#isSo('answer_lost')) return;
+    const isLate = this.#isSo('answer_late');
+    const travelMs = isLate ? this.#span('answer', 60_000, 3 * HOUR) : this.#span('answer', 0, 20);
+    this.#world.timeline.after(travelMs, () => this.#deliver(outcome));
+  }
+
+  #deliver(outcome: TaskOutcome): void {
+    this.process.enter(() => {
+      this.isEnded = true;
+      this.#world.note(`answer ${this.order.task_id} ${outcome.status}`);
+      this.#world.watch.onAnswer(this, outcome);
+      this.#sink.end(outcome);
+      if (!this.isStopping) this.#world.fleet.forget(this);
+    });
+  }
+
+  /** The engine wants it to end. Resolves when it acts no more, in the process that asked. */
+  stop(resolve: () => void): void {
+    this.isStopping = true;
+    const isDeaf = this.#isSo('deaf_stop');
+    const slowMs = isDeaf ? 10_000 : this.#span('stop', 1_000, 30_000);
+    const stopMs = isDeaf || this.#isSo('slow_stop') ? slowMs : this.#span('stop', 0, 10);
+    if (!isDeaf) this.#hasAnswered = true;
+    this.#world.timeline.after(stopMs, () => {
+      this.isGone = true;
+      this.process.enter(() => {
+        const message = 'the attempt was stopped';
+        if (!this.isEnded) {
+          this.isEnded = true;
+          this.#sink.end({
+            status: 'failed',
+            error: { code: 'agent_lost', message },
+            isRetryable: true,
+            log: null,
+          });
+        }
+        this.#world.fleet.forget(this);
+        resolve();
+      });
+    });
+  }
+
+  /** Whatever has kept it from answering is over; where a lease stands for it, that tells, and it stays silent. */
+  heal(): void {
+    if (this.isGone || this.isStopping || this.info.leaseMs !== null) return;
+    this.#hasAnswered = false;
+    this.#world.timeline.after(100, () => void this.#finish());
+  }
+
+  #isSo(chance: Chance, more = ''): boolean {
+    return this.#world.isSo(chance, this.order.task_id + more);
+  }
+
+  #span(what: string, least: number, most: number): number {
+    return this.#world.spanOf(`${what} ${this.order.task_id}`, least, most);
+  }
+}

@@ -1,0 +1,75 @@
+/** Makes a copy of the compiled engine and of the simulation, with one thing broken in it. */
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { loadEngine } from './engine-code.js';
+import { makeScenario } from './generate.js';
+import type { Variant } from './variants.js';
+
+export interface Folders {
+  /** The compiled engine. */
+  readonly dist: string;
+  /** The compiled simulation. */
+  readonly made: string;
+  /** For copies. */
+  readonly cache: string;
+}
+
+export interface Caught {
+  readonly name: string;
+  readonly seed: number;
+  /** What was said; null: it was not caught. */
+  readonly violation: string | null;
+}
+
+/** Not of the engine that is simulated. */
+const LEFT_OUT = /[/\\](cli|http|serve|agent|testing|surreal)$/;
+
+/** Runs seeds from `from` on until one catches the variant. */
+export async function catchVariant(
+  { dist, made, cache }: Folders,
+  variant: Variant,
+  from: number,
+  most: number,
+): Promise<Caught> {
+  const folder = join(cache, `broken-${process.pid}-${variant.name.replaceAll(' ', '-')}`);
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  try {
+    cpSync(dist, join(folder, 'dist'), {
+      recursive: true,
+      filter: (path) => !LEFT_OUT.test(path) && !path.endsWith('.d.ts'),
+    });
+    cpSync(made, join(folder, 'simulation'), { recursive: true });
+    writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
+    breakFile(folder, variant);
+    const code = await loadEngine(`${pathToFileURL(join(folder, 'dist')).href}/`);
+    const run: typeof import('./run.js') = await import(
+      pathToFileURL(join(folder, 'simulation', 'run.js')).href
+    );
+    for (let seed = from; seed < from + most; seed += 1) {
+      const { violation } = await run.runScenario(code, makeScenario(seed), false);
+      if (violation !== null) return { name: variant.name, seed, violation };
+    }
+    return { name: variant.name, seed: from + most, violation: null };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Throws where the variant does not fit exactly once. */
+function breakFile(folder: string, { name, file, from, to }: Variant): void {
+  const path = join(folder, file);
+  const text = readFileSync(path, 'utf8');
+  const pattern = new RegExp(from.trim().split(/\s+/).map(escaped).join('\\s+'), 'g');
+  const count = text.match(pattern)?.length ?? 0;
+  if (count !== 1) throw new Error(`variant \`${name}\` fits ${count} times in ${file}, not once`);
+  writeFileSync(
+    path,
+    text.replace(pattern, () => to),
+  );
+}
+
+function escaped(text: string): string {
+  return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+}

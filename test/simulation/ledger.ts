@@ -1,0 +1,206 @@
+/** What agents are asked to do and what they did to the world, held against what is on disk and what was allowed. */
+import type { WorkflowEvent } from '../../src/core/events.js';
+import type { TaskOrder } from '../../src/core/ports.js';
+import type { Attempt } from './agents.js';
+import { isEqual } from './equal.js';
+import type { ModelInstance } from './model-state.js';
+import type { SimulatedProcess } from './process.js';
+import type { World } from './world.js';
+
+/** By the clock of the process that the attempt is with. */
+interface Silence {
+  since: number;
+  longest: number;
+  readonly process: SimulatedProcess;
+  readonly leaseMs: number | null;
+}
+
+export class Ledger {
+  readonly #world: World;
+  readonly #dispatched = new Set<string>();
+  /** Keys whose result is in a history. */
+  readonly #applied = new Set<string>();
+  /** Idempotency keys, by attempt. */
+  readonly #keys = new Map<string, string>();
+  /** Numbers of the processes that committed to have the attempts carried out. */
+  readonly #committedBy = new Map<string, number>();
+  readonly #silences = new Map<string, Silence>();
+  readonly #savedAt = new Map<string, number>();
+  readonly #steps = new Map<string, { name: string; value: unknown }[]>();
+  /** Digests of what a task has made, by instance, stage and role. */
+  readonly #made = new Map<string, string>();
+  /** `<instance>/<stage>#<run>` that something was taken back of. */
+  readonly #undone = new Set<string>();
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  onSaving(process: SimulatedProcess, id: string, events: readonly WorkflowEvent[]): void {
+    const now = process.clock.now();
+    // an agent can't have been taken before the commit before, nor by another process: the lease began after both
+    const place = `${process.number}/${id}`;
+    const since = this.#savedAt.get(place) ?? process.startedAt;
+    for (const event of events) {
+      if (event.type !== 'task_dispatched') continue;
+      const leaseMs = this.#world.leaseOf(event.assignment.agent);
+      this.#silences.set(`${process.number}/${event.idempotencyKey}#${event.attempt}`, {
+        since,
+        longest: 0,
+        process,
+        leaseMs,
+      });
+    }
+    this.#savedAt.set(place, now);
+  }
+
+  onCommitted(process: SimulatedProcess, id: string, events: readonly WorkflowEvent[]): void {
+    for (const event of events) {
+      if (event.type === 'task_dispatched') {
+        this.#committedBy.set(`${event.idempotencyKey}#${event.attempt}`, process.number);
+        this.#keys.set(placeOf(id, event), event.idempotencyKey);
+      } else if (event.type === 'stage_carried_over') {
+        for (const { role, artifacts } of event.artifacts) {
+          this.#made.set(`${id}/${event.stage}/${role}`, artifacts.map(({ digest }) => digest).join());
+        }
+      } else if (event.type === 'task_completed') {
+        const key = this.#keys.get(placeOf(id, event)) ?? placeOf(id, event);
+        if (this.#applied.has(key)) this.#world.violate(`two results of ${key} are applied`);
+        this.#applied.add(key);
+        if (event.kind === 'execute') {
+          this.#made.set(
+            `${id}/${event.stage}/${event.role}`,
+            event.artifacts.map(({ digest }) => digest).join(),
+          );
+        }
+      }
+    }
+  }
+
+  #runOf(id: string, stage: string): number {
+    return this.#world.watch.models.get(id)?.stage(stage).run ?? 0;
+  }
+
+  /** Why an attempt may be recorded as lost. */
+  canBeLost(taskId: string, reason: string, writer: number): boolean {
+    if (reason === 'the engine was restarted') return (this.#committedBy.get(taskId) ?? writer) < writer;
+    const silence = this.#silences.get(`${writer}/${taskId}`);
+    if (reason !== 'its lease ran out' || silence === undefined || silence.leaseMs === null) return false;
+    return Math.max(silence.longest, silence.process.clock.now() - silence.since) >= silence.leaseMs;
+  }
+
+  onSign({ order, process }: Attempt): void {
+    const silence = this.#silences.get(`${process.number}/${order.task_id}`);
+    if (silence === undefined) return;
+    const now = process.clock.now();
+    silence.longest = Math.max(silence.longest, now - silence.since);
+    silence.since = now;
+  }
+
+  onStepKept({ idempotency_key: key }: TaskOrder, step: { name: string; value: unknown }): void {
+    const kept = this.#steps.get(key);
+    if (kept === undefined) this.#steps.set(key, [step]);
+    else kept.push(step);
+  }
+
+  // ---- dispatch ----------------------------------------------------------------------------------------------------
+
+  onDispatch({ order, process }: Attempt, isThere: boolean, model: ModelInstance | undefined): void {
+    const { world } = { world: this.#world };
+    world.coverage.effect(`dispatch ${order.type}`);
+    const complain = (words: string) => world.violate(`dispatch of ${order.task_id}: ${words}`);
+    if (this.#dispatched.has(order.task_id)) complain('it was dispatched before');
+    this.#dispatched.add(order.task_id);
+    // what has been replaced and does not know it yet may still ask agents for what it had committed before
+    if (process.isZombie) return;
+    if (model === undefined) return complain('the instance is not on disk');
+    const complaint = this.#complaintAbout(order, model) ?? this.#complaintAboutLoad(order, process, isThere);
+    if (complaint !== null) complain(complaint);
+  }
+
+  #complaintAbout(order: TaskOrder, model: ModelInstance): string | null {
+    const isUndo = order.type === 'compensation';
+    const stage = model.stage(order.stage_name);
+    const tasks = isUndo ? stage.undoTasks : stage.tasks;
+    const task = tasks.find(({ role }) => role === order.role);
+    const isOnDisk =
+      task?.attempt === order.attempt && (task.status === 'dispatched' || task.status === 'running');
+    if (!isOnDisk) return 'on disk it is not with an agent';
+    if (this.#applied.has(order.idempotency_key)) return 'it is done already';
+    const kept = this.#steps.get(order.idempotency_key) ?? [];
+    const isKept = kept.every((step) => order.steps.some((given) => isEqual(given, step)));
+    if (!isKept) return 'steps that were kept are not handed over';
+    return isUndo ? this.#complaintAboutUndo(order, model) : this.#complaintAboutPermit(order, model);
+  }
+
+  #complaintAboutPermit(order: TaskOrder, model: ModelInstance): string | null {
+    const { stage_name, workflow_id } = order;
+    const stage = model.stage(stage_name);
+    const isAllowed = (action: string) =>
+      this.#world.permits.has(`${workflow_id}/${stage_name}/${action}/${stage.run}`);
+    if (!isAllowed('execute-stage')) return 'nobody has permitted it';
+    const { approvalRequired, irreversible } = stage.template;
+    if (approvalRequired && !stage.isApproved) return 'nobody has approved it';
+    if (irreversible && !stage.isApproved && !isAllowed('pass-point-of-no-return'))
+      return 'nobody has permitted to pass this point of no return';
+    return null;
+  }
+
+  #complaintAboutUndo(order: TaskOrder, model: ModelInstance): string | null {
+    const { stage_name: name, workflow_id: id } = order;
+    const stage = model.stage(name);
+    const { rollback } = model;
+    if (rollback === null) return 'nothing is taken back';
+    if (stage.template.irreversible && stage.tasks.some(({ attempt }) => attempt > 0))
+      return 'it takes back a point of no return';
+    const running = model.stages.filter(({ undo, isLetter }) => undo === 'running' && !isLetter).length;
+    if (running > model.template.sagaParallelism) return 'too much is taken back at once';
+    const made = stage.tasks.flatMap(({ role }) => this.#made.get(`${id}/${name}/${role}`) ?? []);
+    const given = stage.tasks.flatMap(({ role }) => {
+      const own = order.artifacts_to_undo.filter((artifact) => artifact.role === role);
+      return own.length === 0 ? [] : [own.map(({ digest }) => digest).join()];
+    });
+    const isWhole = given.every((digests) => made.includes(digests));
+    return isWhole ? null : 'what is to be undone is not what was made';
+  }
+
+  #complaintAboutLoad(order: TaskOrder, process: SimulatedProcess, isThere: boolean): string | null {
+    const { fleet, scenario } = this.#world;
+    let [all, own] = [0, 0];
+    for (const attempt of fleet.attempts) {
+      if (attempt.process !== process) continue;
+      all += 1;
+      if (attempt.order.agent === order.agent) own += 1;
+      if (attempt.isStopping && attempt.order.workflow_id === order.workflow_id)
+        return `${attempt.order.task_id} is being stopped`;
+    }
+    if (scenario.maxParallelTasks !== null && all >= scenario.maxParallelTasks)
+      return 'too much goes on at once';
+    const capacity = fleet.find(order.agent)?.maxConcurrent ?? 0;
+    return isThere && own >= capacity ? `agent ${order.agent} has its hands full` : null;
+  }
+
+  // ---- effects -----------------------------------------------------------------------------------------------------
+
+  onEffect({ order, process }: Attempt): void {
+    const world = this.#world;
+    world.note(`effect of ${order.task_id}`);
+    if (process.isZombie) return;
+    const run = `${order.workflow_id}/${order.stage_name}#${this.#runOf(order.workflow_id, order.stage_name)}`;
+    if (order.type === 'task') {
+      if (this.#undone.has(run)) world.violate(`${order.task_id} acts after its stage was taken back`);
+      return;
+    }
+    this.#undone.add(run);
+    for (const other of world.fleet.attempts) {
+      const isSame =
+        other.order.workflow_id === order.workflow_id && other.order.stage_name === order.stage_name;
+      if (!isSame || other.order.type !== 'task' || other.isGone || other.process.isZombie) continue;
+      world.violate(`${order.task_id} meets ${other.order.task_id}, which it takes back`);
+    }
+  }
+}
+
+function placeOf(id: string, at: { stage: string; role: string; kind: string; attempt: number }): string {
+  return `${id}/${at.stage}/${at.role}/${at.kind}#${at.attempt}`;
+}

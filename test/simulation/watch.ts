@@ -1,0 +1,243 @@
+/** Who looks at every commit: the reference model, the hash chain, the clock, and what was promised. */
+import { createHash } from 'node:crypto';
+import type { WorkflowEvent } from '../../src/core/events.js';
+import type { ArtifactRef, BlobRef, WorkflowInstance } from '../../src/core/instance.js';
+import type { Commit, StoredInstance, TaskOrder, TaskOutcome } from '../../src/core/ports.js';
+import type { Attempt } from './agents.js';
+import type { Disk, WriteResult, Written } from './disk.js';
+import { isEqual } from './equal.js';
+import { Ledger } from './ledger.js';
+import { type Asked, type Oracle, Reading } from './model.js';
+import { Complaint, demand, differenceOf, hasEnded, ModelInstance } from './model-state.js';
+import type { SimulatedProcess } from './process.js';
+import type { World } from './world.js';
+
+interface Head {
+  readonly revision: number;
+  readonly seq: number;
+  readonly hash: string;
+}
+const CHAIN_START: Head = { revision: 0, seq: 0, hash: '0'.repeat(64) };
+
+export class Watch {
+  readonly #world: World;
+  readonly ledger: Ledger;
+  readonly models = new Map<string, ModelInstance>();
+  readonly #heads = new Map<string, Head>();
+  readonly #asked = new Map<string, Asked>();
+  /** Who has asked for something that is in the history as allowed. */
+  readonly #granted = new Set<string>();
+  readonly #answers = new Map<string, Map<string, { isRetryable: boolean }>>();
+  readonly #oracle: Oracle;
+  /** Whose commit is being read. */
+  #writer = 0;
+
+  constructor(world: World) {
+    this.#world = world;
+    this.ledger = new Ledger(world);
+    this.#oracle = {
+      wishOf: (user) => this.#asked.get(user),
+      answerOf: (taskId, status) => this.#answers.get(taskId)?.get(status),
+      hasDecided: (id, stage, action, isAllow) =>
+        world.decisions.get(`${this.#writer}/${id}/${stage}/${action}`) === isAllow,
+      agentServes: (agent, role) => world.knows(agent, role),
+      canBeLost: (taskId, reason) => this.ledger.canBeLost(taskId, reason, this.#writer),
+    };
+  }
+
+  // ---- what the engine does ----------------------------------------------------------------------------------------
+
+  onSaving(process: SimulatedProcess, { previous, next, at, events }: Commit): void {
+    const now = process.clock.now();
+    const before = previous?.instance.updatedAt ?? 0;
+    if (at > Math.max(now, before)) this.#world.violate(`instance ${next.id} is ahead of the clock`);
+    if (at < before) this.#world.violate(`the time of instance ${next.id} runs backwards`);
+    this.ledger.onSaving(process, next.id, events);
+    this.#world.wishers.onEvents('saving', events);
+  }
+
+  onWritten(process: SimulatedProcess, batch: readonly Written[], results: readonly WriteResult[]): void {
+    for (const [index, written] of batch.entries()) {
+      const result = results[index];
+      if (result === undefined || !('stored' in result)) continue;
+      this.#writer = process.number;
+      this.#read(process, written);
+    }
+  }
+
+  #read(process: SimulatedProcess, { commit, entry }: Written): void {
+    const { next, events, at } = commit;
+    const { id } = next;
+    const world = this.#world;
+    world.note(
+      `commit ${id}@${next.revision} ${entry.hash.slice(0, 12)} ${events.map(({ type }) => type).join(' ')}`,
+    );
+    world.coverage.data.figures.commits += 1;
+    world.coverage.data.figures.events += events.length;
+    if (process.number !== world.newest)
+      world.violate(`process ${process.number} writes after it was replaced`);
+    this.#followChain(id, commit, entry.text, entry.hash);
+    try {
+      this.#readModel(id, next, events, at);
+    } catch (error) {
+      if (!(error instanceof Error)) throw error;
+      const words = error instanceof Complaint ? error.message : `the model can't follow: ${error.message}`;
+      world.violate(`instance ${id} at revision ${next.revision}: ${words}`);
+    }
+    this.ledger.onCommitted(process, id, events);
+    for (const event of events) {
+      if (event.type === 'action_authorized' && event.decision.effect === 'allow')
+        this.#granted.add(event.by.user);
+    }
+    world.wishers.onEvents('durable', events);
+  }
+
+  #followChain(id: string, { next, at }: Commit, text: string, hash: string): void {
+    const head = this.#heads.get(id) ?? CHAIN_START;
+    const events = text.slice(text.indexOf(',"events":') + ',"events":'.length, -1);
+    const fields = [head.hash, id, `${head.revision + 1}`, `${head.seq + 1}`, `${at}`, events];
+    const encoded = fields.map((field) => `${field.length}:${field}`).join('');
+    const expected = createHash('sha256').update(encoded).digest('hex');
+    if (next.revision !== head.revision + 1) this.#world.violate(`instance ${id} skips a revision`);
+    if (expected !== hash) this.#world.violate(`the chain of instance ${id} is broken at ${next.revision}`);
+    this.#heads.set(id, { revision: next.revision, seq: next.seq, hash });
+  }
+
+  #readModel(id: string, next: WorkflowInstance, events: readonly WorkflowEvent[], at: number): void {
+    const [first, ...rest] = events;
+    let model = this.models.get(id);
+    let left = events;
+    if (model === undefined) {
+      demand(first?.type === 'workflow_created', 'its history does not begin with its creation');
+      model = this.#created(id, first);
+      this.models.set(id, model);
+      left = rest;
+    }
+    const before = hasEnded(model) ? model.status : null;
+    const reading = new Reading(model, id, this.#oracle, at);
+    if (first?.type === 'workflow_created' && model.retryOf !== null) this.#owe(reading, model.retryOf);
+    for (const event of left) reading.apply(event);
+    reading.finish();
+    demand(
+      before === null || model.status === before,
+      `it has ended as ${before} and is ${model.status} now`,
+    );
+    const difference = differenceOf(model, next);
+    demand(difference === null, `the state is not what has happened: ${difference}`);
+    this.#expectContent(next);
+  }
+
+  #created(id: string, event: Extract<WorkflowEvent, { type: 'workflow_created' }>): ModelInstance {
+    const { templates, coverage } = this.#world;
+    const template = templates.get(event.template);
+    demand(template?.hash === event.templateHash, 'it is made of a template that nobody knows');
+    demand(this.#world.disk.data.templates.has(template.hash), 'its template is not on disk');
+    demand(event.decision.effect === 'allow', 'it is started without a permit');
+    const [user, group] = [event.initiator.user, event.initiator.groups.join()];
+    if (event.retryOf === null) {
+      const plan = this.#world.scenario.starts.find((_, index) => user === `starter-${index}`);
+      demand(plan?.workflow === event.template && plan.group === group, 'nobody has started it like this');
+      demand(plan.id === null || plan.id === id, 'it is started with another id');
+    }
+    const { retryOf, deadlineAt } = event;
+    return new ModelInstance(template, { retryOf, user, deadlineAt }, (table, from, to) =>
+      coverage.transition(table, from, to),
+    );
+  }
+
+  /** What a retry takes over: what stands, and is built upon nothing that does not. */
+  #owe(reading: Reading, retryOf: string): void {
+    const ended = this.models.get(retryOf);
+    demand(ended?.status === 'failed' || ended?.status === 'cancelled', 'it retries what has not failed');
+    const kept = new Set<string>();
+    for (const { name, status, undo, template } of ended.stages) {
+      const stands = status === 'completed' && (undo === 'none' || undo === 'skipped');
+      if (stands && template.needs.every((need) => kept.has(need))) kept.add(name);
+    }
+    const stages = ended.stages.filter(({ name }) => kept.has(name));
+    stages.sort((a, b) => (a.completion ?? 0) - (b.completion ?? 0));
+    reading.due.push(...stages.map(({ name }) => `carry ${name}`));
+  }
+
+  #expectContent(instance: WorkflowInstance): void {
+    const { blobs } = this.#world.disk.data;
+    const isThere = (ref: BlobRef | ArtifactRef | null) =>
+      ref === null || ref.inline !== undefined || blobs.has(ref.digest);
+    for (const { name, tasks } of instance.stages) {
+      const isWhole = tasks.every((task) => task.artifacts.every(isThere) && isThere(task.log));
+      demand(isWhole, `stage ${name} refers to content that is not on disk`);
+    }
+  }
+
+  /** What a process takes up again must be what the log leads to. */
+  onRecovery(disk: Disk, live: readonly StoredInstance[]): void {
+    for (const { instance } of live) this.checkLog(disk, instance);
+  }
+
+  checkLog(disk: Disk, instance: WorkflowInstance): void {
+    const { code, templates, coverage } = this.#world;
+    const template = templates.get(instance.templateName);
+    let state: WorkflowInstance | null = null;
+    for (const text of disk.data.history.get(instance.id) ?? []) {
+      if (template !== undefined) state = code.evolve.applyEntry(template, state, code.chain.readEntry(text));
+    }
+    coverage.data.figures.prefixes += 1;
+    if (!isEqual(state, instance))
+      this.#world.violate(`the log of instance ${instance.id} leads to another state`);
+  }
+
+  onTold(events: readonly WorkflowEvent[], id: string, seq: number): void {
+    const head = this.#heads.get(id);
+    if ((head?.seq ?? 0) < seq)
+      this.#world.violate(`listeners hear of event ${seq} of ${id} before it is on disk`);
+    this.#world.wishers.onEvents('told', events);
+  }
+
+  onDispatch(attempt: Attempt, isThere: boolean): void {
+    this.ledger.onDispatch(attempt, isThere, this.models.get(attempt.order.workflow_id));
+  }
+
+  // ---- what agents and people do -----------------------------------------------------------------------------------
+
+  onAnswer({ order }: Attempt, outcome: TaskOutcome): void {
+    const answers = this.#answers.get(order.task_id) ?? new Map<string, { isRetryable: boolean }>();
+    answers.set(outcome.status, { isRetryable: outcome.status === 'failed' && outcome.isRetryable });
+    this.#answers.set(order.task_id, answers);
+  }
+
+  onSign(attempt: Attempt): void {
+    this.ledger.onSign(attempt);
+  }
+
+  onStepKept(order: TaskOrder, step: { name: string; value: unknown }): void {
+    this.ledger.onStepKept(order, step);
+  }
+
+  onEffect(attempt: Attempt): void {
+    this.ledger.onEffect(attempt);
+  }
+
+  onAsked(user: string, asked: Asked): void {
+    this.#asked.set(user, asked);
+  }
+
+  /** The engine says that it is done: it must be on disk. */
+  onGranted(user: string, instance: WorkflowInstance): void {
+    if (!this.#granted.has(user)) this.#world.violate(`${user} is told what is not on disk`);
+    this.#expectOnDisk(user, instance.id, instance.revision);
+  }
+
+  onRefused(user: string, code: string): void {
+    if (this.#granted.has(user)) this.#world.violate(`${user} is refused with ${code} what was done`);
+  }
+
+  onStarted(user: string, id: string): void {
+    this.#expectOnDisk(user, id, 1);
+  }
+
+  #expectOnDisk(user: string, id: string, revision: number): void {
+    const { disk } = this.#world;
+    const found = [...disk.data.instances].find(([key]) => key === id)?.[1].instance.revision ?? 0;
+    if (found < revision) this.#world.violate(`${user} is told of ${id}@${revision}, on disk is ${found}`);
+  }
+}
