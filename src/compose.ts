@@ -1,6 +1,6 @@
 /** The composition root: every moving part of an engine, top to bottom. */
 import { join } from 'node:path';
-import pino, { type Logger } from 'pino';
+import type { Logger } from 'pino';
 import type { Agent } from './agent/agent.js';
 import { createCommandRunner } from './agent/command.js';
 import { removeStaleWorkdirs } from './agent/command-task.js';
@@ -14,12 +14,17 @@ import { DecisionLog } from './auth/decision-log.js';
 import type { EngineConfig } from './config/load.js';
 import { redactStoreUrl } from './config/store-url.js';
 import { VaporaError } from './core/errors.js';
-import type { Clock } from './core/ports.js';
+import type { Authorizer, Clock } from './core/ports.js';
 import type { WorkflowTemplate } from './core/template.js';
 import { systemClock } from './engine/clock.js';
 import { sha256 } from './engine/digest.js';
 import { drain } from './engine/drain.js';
 import { type OrchestratorOptions, WorkflowOrchestrator } from './engine/orchestrator.js';
+import { createLogger } from './observe/logger.js';
+import type { MetricSources, Metrics } from './observe/metrics.js';
+import { type Observation, openObservation } from './observe/observation.js';
+import { observedAuthorizer } from './observe/observers.js';
+import { packageVersion } from './observe/package-version.js';
 import { SurrealWorkflowStore } from './store/surreal/store.js';
 import { InProcessTransport } from './transport/in-process.js';
 import { Triggers } from './triggers/triggers.js';
@@ -32,7 +37,9 @@ export interface EngineOptions {
   /** Default: warnings and worse, as JSON lines on stderr. */
   readonly logger?: Logger;
   readonly clock?: Clock;
-  /** Where the secrets of webhooks are looked up; default: the environment of the process. */
+  /** Count what goes on, for Prometheus: `engine.metrics`. Default: false. */
+  readonly metrics?: boolean;
+  /** Where the secrets of webhooks are looked up, and whether to trace; default: the environment of the process. */
   readonly env?: NodeJS.ProcessEnv;
   /** Whether what the policies say is kept in the store, beside the histories: what a server with several callers does. */
   readonly recordsDecisions?: boolean;
@@ -44,8 +51,12 @@ export interface Engine {
   readonly authorizer: CedarAuthorizer | AllowAllAuthorizer;
   /** Those that new instances are started with. */
   readonly templates: ReadonlyMap<string, WorkflowTemplate>;
-  /** The same to ask: keeps what it says, where that is recorded. */
+  /** Keeps what the policies say; null: nobody does. */
   readonly decisions: DecisionLog | null;
+  /** The authorizer to ask on behalf of callers: what it says is counted, and kept where that is asked for. */
+  readonly asked: Authorizer;
+  /** Null unless asked for. */
+  readonly metrics: Metrics | null;
   /** Agents may come and go while the engine runs. */
   readonly transport: InProcessTransport;
   /** Schedules, webhooks and chains. They start nothing by themselves before `triggers.start()`. */
@@ -70,64 +81,120 @@ export interface Engine {
  * recovered. Throws `policy_invalid`, `config_invalid` (an agent), and the store's errors (`store_locked`, …); then nothing is open.
  */
 export async function openEngine(config: EngineConfig, options: EngineOptions = {}): Promise<Engine> {
-  const clock = options.clock ?? systemClock();
-  const log = options.logger ?? pino({ level: 'warn' }, pino.destination({ dest: 2, sync: true }));
-  const { engine: settings } = config;
+  const { clock = systemClock(), logger: log = createLogger('warn'), env = process.env } = options;
+  const withMetrics = options.metrics === true;
+  const authorizer = await openAuthorizer(config.engine.cedarPolicyDir, log);
+  let watch: Observation | null = null;
+  const letGo = async (): Promise<void> => {
+    await watch?.close();
+    if (authorizer instanceof CedarAuthorizer) authorizer.close();
+  };
+  try {
+    watch = await openObservation({ log, clock, withMetrics, version: packageVersion(), env });
+    return await assemble(config, options, { clock, log, env, authorizer, watch, letGo });
+  } catch (error) {
+    await letGo();
+    throw error;
+  }
+}
 
-  const authorizer = await openAuthorizer(settings.cedarPolicyDir, log);
+interface Surroundings {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly env: NodeJS.ProcessEnv;
+  readonly authorizer: CedarAuthorizer | AllowAllAuthorizer;
+  readonly watch: Observation;
+  /** Lets go of what was opened before the store. */
+  readonly letGo: () => Promise<void>;
+}
+
+async function assemble(config: EngineConfig, options: EngineOptions, around: Surroundings): Promise<Engine> {
+  const { clock, log, env, authorizer, watch } = around;
+  const { engine: settings } = config;
+  const { observer, metrics } = watch;
   let onFailure: (error: VaporaError) => void = () => {};
   const storeFailed = new Promise<VaporaError>((resolve) => {
     onFailure = resolve;
   });
+  const transport = openTransport(config, options.agents ?? [], clock);
+  const { store, letGo } = await openStore(config, { clock, onFailure, metrics });
+  const templates = templatesOf(config, options.workflows ?? []);
+  const decisions =
+    options.recordsDecisions === true ? new DecisionLog(authorizer, { book: store, clock, log }) : null;
+  const asked = observedAuthorizer(decisions ?? authorizer, observer);
+  const orchestrator = new WorkflowOrchestrator({
+    store,
+    transport,
+    authorizer: asked,
+    clock,
+    log,
+    observer,
+    templates,
+    maxParallelTasks: settings.maxParallelTasks,
+    limits: settings.limits,
+  });
+  const parts = { store, authorizer: asked, clock, log, templates };
+  const triggers = openTriggers(orchestrator, parts, config, env);
+  metrics?.begin(await store.countLive(), sourcesOf(orchestrator, store));
+  return {
+    api: orchestrator,
+    store,
+    authorizer,
+    templates,
+    decisions,
+    asked,
+    metrics,
+    transport,
+    triggers,
+    failed: Promise.race([orchestrator.failed, storeFailed]),
+    recover: async () => {
+      const startedAt = clock.now();
+      const woken = await orchestrator.recover();
+      metrics?.recovered(woken, clock.now() - startedAt);
+      return woken;
+    },
+    reload: (next) => reload({ authorizer, triggers, templates }, next, options.workflows ?? []),
+    drain: (graceMs) => drain(orchestrator.swarm, clock, graceMs),
+    close: async () => {
+      await triggers.close();
+      await decisions?.close();
+      await orchestrator.close();
+      letGo();
+      await around.letGo();
+    },
+  };
+}
+
+/** Open, and nothing acts in it any more that an engine before has left. */
+async function openStore(
+  config: EngineConfig,
+  parts: {
+    readonly clock: Clock;
+    readonly onFailure: (error: VaporaError) => void;
+    readonly metrics: Metrics | null;
+  },
+): Promise<{ readonly store: SurrealWorkflowStore; readonly letGo: () => void }> {
+  const { clock, onFailure, metrics } = parts;
+  const store = await SurrealWorkflowStore.open(config.engine.store, {
+    clock,
+    onFailure,
+    ...(metrics === null ? {} : { onBatch: (size, ms) => metrics.batch(size, ms) }),
+  });
   try {
-    const transport = openTransport(config, options.agents ?? [], clock);
-    const store = await SurrealWorkflowStore.open(settings.store, { clock, onFailure });
-    let letGo = (): void => {};
-    try {
-      if (config.agents.length > 0) letGo = await clearTraces(config, clock);
-    } catch (error) {
-      await store.close();
-      throw error;
-    }
-    const templates = templatesOf(config, options.workflows ?? []);
-    const decisions =
-      options.recordsDecisions === true ? new DecisionLog(authorizer, { book: store, clock, log }) : null;
-    const orchestrator = new WorkflowOrchestrator({
-      store,
-      transport,
-      authorizer: decisions ?? authorizer,
-      clock,
-      log,
-      templates,
-      maxParallelTasks: settings.maxParallelTasks,
-      limits: settings.limits,
-    });
-    const parts = { store, authorizer: decisions ?? authorizer, clock, log, templates };
-    const triggers = openTriggers(orchestrator, parts, config, options.env ?? process.env);
-    return {
-      api: orchestrator,
-      store,
-      authorizer,
-      templates,
-      decisions,
-      transport,
-      triggers,
-      failed: Promise.race([orchestrator.failed, storeFailed]),
-      recover: () => orchestrator.recover(),
-      reload: (next) => reload({ authorizer, triggers, templates }, next, options.workflows ?? []),
-      drain: (graceMs) => drain(orchestrator.swarm, clock, graceMs),
-      close: async () => {
-        await triggers.close();
-        await decisions?.close();
-        await orchestrator.close();
-        letGo();
-        if (authorizer instanceof CedarAuthorizer) authorizer.close();
-      },
-    };
+    return { store, letGo: config.agents.length > 0 ? await clearTraces(config, clock) : () => undefined };
   } catch (error) {
-    if (authorizer instanceof CedarAuthorizer) authorizer.close();
+    await store.close();
     throw error;
   }
+}
+
+function sourcesOf(orchestrator: WorkflowOrchestrator, store: SurrealWorkflowStore): MetricSources {
+  const { swarm } = orchestrator;
+  return {
+    queue: () => ({ tasks: swarm.queued, oldestMs: swarm.oldestWaitMs, inFlight: swarm.inFlight }),
+    agents: () => swarm.status(),
+    store: () => store.statistics(),
+  };
 }
 
 function templatesOf(

@@ -21,6 +21,8 @@ interface Order {
   readonly labels: Readonly<Record<string, string>>;
   /** When the engine gives the attempt up; milliseconds since the epoch, or null. */
   readonly deadline_at: number | null;
+  /** W3C trace context of the attempt: the parent of the agent's own spans; null where the engine traces nothing. */
+  readonly traceparent: string | null;
 }
 
 export interface Task extends Order {

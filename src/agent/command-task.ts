@@ -51,6 +51,7 @@ export async function writeTask(order: TaskOrder, voice: AttemptVoice, workdir: 
     initiator: order.initiator,
     labels: order.labels,
     deadline_at: order.deadline_at,
+    traceparent: order.traceparent,
     steps: order.steps,
   };
   const task =
@@ -124,6 +125,7 @@ export function environmentOf(order: TaskOrder, parts: EnvironmentParts): Record
     VAPORA_IDEMPOTENCY_KEY: order.idempotency_key,
     VAPORA_INITIATOR: order.initiator,
     VAPORA_WORKDIR: parts.workdir,
+    ...(order.traceparent === null ? {} : { TRACEPARENT: order.traceparent }),
   };
   // an environment can't hold NUL, and who started the instance is free text
   for (const [key, value] of Object.entries(ids)) env[key] = value.replaceAll('\0', '');

@@ -114,6 +114,7 @@ function taskOf(order: TaskOrder, input: unknown): Task {
     initiator: order.initiator,
     labels: order.labels,
     deadline_at: order.deadline_at,
+    traceparent: order.traceparent,
     input,
     artifacts: order.artifacts,
   };
@@ -136,5 +137,6 @@ function compensationOf(order: TaskOrder, input: unknown): CompensationTask {
     initiator: order.initiator,
     labels: order.labels,
     deadline_at: order.deadline_at,
+    traceparent: order.traceparent,
   };
 }

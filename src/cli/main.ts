@@ -1,8 +1,8 @@
 /** The process around a command: its streams, signals, errors and exit code. */
 import { systemClock } from '../engine/clock.js';
+import { packageVersion } from '../observe/package-version.js';
 import { reportFailure } from './failure.js';
 import { askedLevel } from './log.js';
-import { packageVersion } from './package-version.js';
 import { type Host, Shell } from './shell.js';
 import { buildTree, type Execute } from './tree.js';
 

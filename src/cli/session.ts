@@ -143,13 +143,13 @@ async function openBackend(shell: Shell, more: SessionOptions): Promise<Backend>
 }
 
 async function openLocally(shell: Shell, config: EngineConfig, more: SessionOptions): Promise<Backend> {
-  const [{ openEngine }, { pino }, { Tokens }] = await Promise.all([
+  const [{ openEngine }, { createLogger }, { Tokens }] = await Promise.all([
     import('../compose.js'),
-    import('pino'),
+    import('../observe/logger.js'),
     import('../http/tokens.js'),
   ]);
   const level = more.isSilent === true ? 'silent' : logLevel(shell.host.env, more.isReading === true);
-  const engine = await openEngine(config, { logger: pino({ level }, logWriter(shell)) });
+  const engine = await openEngine(config, { logger: createLogger(level, logWriter(shell)) });
   return {
     isServer: false,
     api: engine.api,

@@ -190,6 +190,8 @@ export interface TaskOrder {
   /** Compensation only: why, and what the stage had made. */
   readonly reason: string | null;
   readonly artifacts_to_undo: readonly InputArtifact[];
+  /** W3C trace context of the attempt, for the agent's own spans; null: nothing is traced. */
+  readonly traceparent: string | null;
   /** When the engine gives the attempt up; milliseconds since the epoch, or null. */
   readonly deadline_at: number | null;
 }
@@ -292,6 +294,36 @@ export interface Authorizer {
   readonly isEnforcing: boolean;
   readonly policySet: Digest | null;
   authorize(request: AuthorizationRequest): Decision;
+}
+
+// ---- looking on ----------------------------------------------------------------------------------------------------
+
+/** One commit of one instance, after it is on disk. */
+export interface Committed {
+  /** Null: the commit has made the instance. */
+  readonly previous: WorkflowInstance | null;
+  readonly next: WorkflowInstance;
+  readonly at: number;
+  readonly events: readonly WorkflowEvent[];
+}
+
+/**
+ * Looks on: metrics, traces, the log. Called in the commit path, so each call is quick, never throws and changes nothing.
+ * - `traceparent` answers the W3C trace context of an attempt, which its agent is handed, or null where nothing is traced.
+ * - `decided` is told of every answer of the authorizer, `audited` of every check of a hash chain.
+ */
+export interface EngineObserver {
+  committed(commit: Committed): void;
+  decided(request: AuthorizationRequest, decision: Decision): void;
+  audited(isWhole: boolean): void;
+  traceparent(instance: InstanceId, taskId: string): string | null;
+}
+
+/** How many live instances of a template are in a state. */
+export interface LiveCount {
+  readonly template: string;
+  readonly status: InstanceStatus;
+  readonly count: number;
 }
 
 // ---- time and chance -----------------------------------------------------------------------------------------------

@@ -298,13 +298,7 @@ export class InstanceActor {
     at: number,
     events: readonly WorkflowEvent[],
   ): void {
-    const { log } = this.#shell;
-    if (previous?.status !== next.status) {
-      log.info(
-        { instance: next.id, workflow: next.templateName, from: previous?.status ?? null, to: next.status },
-        'workflow',
-      );
-    }
+    this.#shell.observer.committed({ previous, next, at, events });
     if (!this.#shell.hasListeners) return;
     const entry: Pick<Entry, 'firstSeq' | 'at' | 'instance' | 'events'> = {
       firstSeq: (previous?.seq ?? 0) + 1,
@@ -329,7 +323,7 @@ export class InstanceActor {
       if (effect.type === 'execute') executes.set(taskIdOf(state, at, effect.attempt), at);
       else assigns.add(nextTaskId(state, at));
     }
-    this.#attempts.reconcile(executes, (at) => orderOf(this.#template, state, at));
+    this.#attempts.reconcile(executes, (at) => orderOf(this.#template, state, at, this.#shell.observer));
     for (const taskId of [...this.#wanted.keys()]) {
       if (assigns.has(taskId)) continue;
       this.#wanted.delete(taskId);

@@ -8,6 +8,7 @@ import { applyEntry } from '../core/evolve.js';
 import { type BlobRef, blobsOf, deadLettersOf, type WorkflowInstance } from '../core/instance.js';
 import { asInstanceId, type InstanceId } from '../core/names.js';
 import type {
+  EngineObserver,
   InstancePage,
   InstanceQuery,
   InstanceSummary,
@@ -24,9 +25,11 @@ const PAGE = 200;
 
 export abstract class InstanceReads {
   readonly #store: WorkflowStore;
+  readonly #observer: EngineObserver;
 
-  constructor(store: WorkflowStore) {
+  constructor(store: WorkflowStore, observer: EngineObserver) {
     this.#store = store;
+    this.#observer = observer;
   }
 
   /** Throws what has brought the engine down, or `engine_stopping`. */
@@ -94,6 +97,7 @@ export abstract class InstanceReads {
     const { id: instanceId, revision } = instance;
     const report = await verifyChain(this.#store.history(instanceId), instanceId, { revision, hash: head });
     const broken = report.broken ?? (await this.#verifyState(instance));
+    this.#observer.audited(broken === null);
     return { id: instanceId, head, ...report, broken };
   }
 

@@ -26,7 +26,16 @@ describe('a compensation', () => {
     const [undoB] = hand.orders.slice(3);
     const made = (stage: string) =>
       expect.objectContaining({ stage, role: 'do', name: `made-by-${stage}`, kind: 'code', inline: stage });
-    const { workflow: name, role, agent, initiator, labels, deadline_at, ...payload } = undoB ?? {};
+    const {
+      workflow: name,
+      role,
+      agent,
+      initiator,
+      labels,
+      deadline_at,
+      traceparent,
+      ...payload
+    } = undoB ?? {};
     expect(payload).toEqual({
       type: 'compensation',
       stage_name: 'b',
@@ -38,12 +47,13 @@ describe('a compensation', () => {
       idempotency_key: 'x/b/do/compensate',
       reason: 'agent `do` failed: no way',
     });
-    expect({ name, role, agent, initiator, labels }).toEqual({
+    expect({ name, role, agent, initiator, labels, traceparent }).toEqual({
       name: 'w',
       role: 'do',
       agent: 'do',
       initiator: 'ann',
       labels: {},
+      traceparent: null,
     });
     expect(deadline_at).toBeGreaterThan(rig.clock.now());
     await rig.expectQuiet();

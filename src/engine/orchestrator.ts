@@ -1,29 +1,27 @@
 /** The engine: owns the instances' actors, wakes them, and answers callers. */
 import type { Logger } from 'pino';
 import type { Notice, RollbackPreview, StartRequest, StartResult, WorkflowApi } from '../core/api.js';
-import { decideCreate, denied } from '../core/decide.js';
+import { denied } from '../core/decide.js';
 import { assert, VaporaError } from '../core/errors.js';
 import { WISH_ACTIONS, type WishInput } from '../core/inputs.js';
 import { type Decision, isTerminal, type Principal, type WorkflowInstance } from '../core/instance.js';
-import { asInstanceId, type InstanceId, MAX_NAME_CHARACTERS } from '../core/names.js';
-import type { AgentTransport, Authorizer, Clock, StoredInstance, WorkflowStore } from '../core/ports.js';
+import { asInstanceId, type InstanceId } from '../core/names.js';
+import type { AgentTransport, Authorizer, Clock, EngineObserver, WorkflowStore } from '../core/ports.js';
 import { refuseUnlessRetryable } from '../core/retry.js';
 import type { WorkflowTemplate } from '../core/template.js';
+import { NO_OBSERVER } from '../observe/observers.js';
 import { SwarmCoordinator } from '../swarm/coordinator.js';
-import { saveBlob } from './blobs.js';
 import { Callers } from './callers.js';
 import { parseLetter } from './dead-letters.js';
 import { InstanceReads } from './instance-reads.js';
 import { Listeners } from './listeners.js';
-import { startRequest, wishRequest } from './requests.js';
+import { wishRequest } from './requests.js';
 import { Roster } from './roster.js';
 import { SagaCompensator } from './saga-compensator.js';
 import { momentOf, type Shell } from './shell.js';
-import { type CheckedStart, checkStart, type StartLimits } from './start.js';
+import { checkStart, type StartLimits } from './start.js';
+import { Starts } from './starts.js';
 import { TimerQueue } from './timers.js';
-
-/** Tasks that wait for an agent before new instances are refused. */
-const MAX_QUEUED_TASKS = 50_000;
 
 export interface OrchestratorOptions {
   readonly store: WorkflowStore;
@@ -35,6 +33,8 @@ export interface OrchestratorOptions {
   /** Null: as many as the agents can take. */
   readonly maxParallelTasks: number | null;
   readonly limits: StartLimits;
+  /** Default: nobody looks on. */
+  readonly observer?: EngineObserver;
 }
 
 type Wish = WishInput extends infer W ? (W extends WishInput ? Omit<W, 'decision'> : never) : never;
@@ -48,8 +48,7 @@ export class WorkflowOrchestrator extends InstanceReads implements WorkflowApi {
   readonly #shell: Shell;
   readonly #timers: TimerQueue;
   readonly #roster: Roster;
-  /** The last that is to make the instance of an id. */
-  readonly #making = new Map<string, Promise<unknown>>();
+  readonly #starts: Starts;
   readonly #listeners: Listeners;
   readonly #callers = new Callers();
   readonly #unsubscribe: () => void;
@@ -59,8 +58,8 @@ export class WorkflowOrchestrator extends InstanceReads implements WorkflowApi {
   #closing: Promise<void> | null = null;
 
   constructor(options: OrchestratorOptions) {
-    const { store, transport, authorizer, clock, log, maxParallelTasks } = options;
-    super(store);
+    const { store, transport, authorizer, clock, log, maxParallelTasks, observer = NO_OBSERVER } = options;
+    super(store, observer);
     this.#options = options;
     this.#listeners = new Listeners(log);
     this.failed = new Promise((resolve) => {
@@ -87,6 +86,7 @@ export class WorkflowOrchestrator extends InstanceReads implements WorkflowApi {
       swarm: this.swarm,
       timers: this.#timers,
       log,
+      observer,
       get hasListeners() {
         return true;
       },
@@ -97,6 +97,12 @@ export class WorkflowOrchestrator extends InstanceReads implements WorkflowApi {
       fail: (error) => this.#fail(error),
     };
     this.#roster = new Roster(this.#shell);
+    this.#starts = new Starts({
+      shell: this.#shell,
+      roster: this.#roster,
+      callers: this.#callers,
+      find: (id) => this.find(id),
+    });
     this.swarm.setAgents(transport.agents());
     this.#unsubscribe = transport.onChange(() => this.#onAgents());
   }
@@ -109,24 +115,7 @@ export class WorkflowOrchestrator extends InstanceReads implements WorkflowApi {
   async start(request: StartRequest): Promise<StartResult> {
     const checked = checkStart(request, this.#options.templates, this.#options.limits);
     this.refuseIfDown();
-    const { template } = checked;
-    const id = asInstanceId(checked.id ?? this.#options.clock.newId());
-    const asked = startRequest(template, request.initiator, id, Object.fromEntries(checked.labels));
-    const decision = this.#options.authorizer.authorize(asked);
-    if (decision.effect === 'deny') {
-      this.#options.log.warn(
-        { workflow: template.name, by: request.initiator.user, reason: decision.reason },
-        'start denied',
-      );
-      throw denied(`start-workflow\` of \`${template.name}`, decision);
-    }
-    if (checked.id === null) return this.#create(id, checked, request.initiator, decision);
-    return this.#inTurn(id, async () => {
-      const existing = await this.find(id);
-      return existing === null
-        ? this.#create(id, checked, request.initiator, decision)
-        : sameStart(existing, checked);
-    });
+    return this.#starts.start(checked, request.initiator);
   }
 
   approve(
@@ -166,26 +155,7 @@ export class WorkflowOrchestrator extends InstanceReads implements WorkflowApi {
     );
     if (decision.effect === 'deny') return this.#wish(id, { type: 'retry', by });
     refuseUnlessRetryable(instance);
-    const successor = successorId(instance.id);
-    return this.#inTurn(successor, () => this.#succeed(instance, successor, template, decision));
-  }
-
-  async #succeed(
-    instance: WorkflowInstance,
-    successor: InstanceId,
-    template: WorkflowTemplate,
-    decision: Decision,
-  ): Promise<WorkflowInstance> {
-    const existing = await this.find(successor);
-    if (existing?.instance.retryOf === instance.id) return existing.instance;
-    if (existing !== null) {
-      throw new VaporaError('instance_exists', `\`${successor}\`, the id of the retry, is taken`, {
-        hint: 'start the workflow anew with an id of its own',
-      });
-    }
-    const { input, initiator, labels } = instance;
-    const create = { id: successor, input, initiator, labels, decision, retryOf: instance };
-    return this.#begin(template, successor, create);
+    return this.#starts.succeed(instance, template, decision);
   }
 
   resume(id: string, by: Principal): Promise<WorkflowInstance> {
@@ -241,55 +211,6 @@ export class WorkflowOrchestrator extends InstanceReads implements WorkflowApi {
   }
 
   // ---- instances ---------------------------------------------------------------------------------------------------
-
-  /** Two that make an instance of one id go one after the other, so that the second finds what the first has made. */
-  #inTurn<T>(id: string, make: () => Promise<T>): Promise<T> {
-    const before = this.#making.get(id);
-    const making = before === undefined ? make() : before.then(make, make);
-    this.#making.set(id, making);
-    return making.finally(() => {
-      if (this.#making.get(id) === making) this.#making.delete(id);
-    });
-  }
-
-  async #create(
-    id: InstanceId,
-    checked: CheckedStart,
-    initiator: Principal,
-    decision: Decision,
-  ): Promise<StartResult> {
-    const { template, labels } = checked;
-    if (this.swarm.queued >= MAX_QUEUED_TASKS) {
-      throw new VaporaError('engine_overloaded', `${MAX_QUEUED_TASKS} tasks wait for an agent`, {
-        hint: 'try again later',
-      });
-    }
-    const input = await saveBlob(this.#options.store, checked.input);
-    try {
-      await this.#begin(template, id, { id, input, initiator, labels, decision, retryOf: null });
-      return { id, isNew: true };
-    } catch (error) {
-      if (!(error instanceof VaporaError) || error.code !== 'instance_exists') throw error;
-      return sameStart(await this.stored(id), checked);
-    }
-  }
-
-  async #begin(
-    template: WorkflowTemplate,
-    id: InstanceId,
-    create: Parameters<typeof decideCreate>[1],
-  ): Promise<WorkflowInstance> {
-    await this.#roster.keepTemplate(template);
-    const moment = momentOf(this.#options.clock, 0);
-    const actor = this.#roster.add(template, id, null);
-    const events = decideCreate(template, create, moment);
-    try {
-      return await this.#callers.wait(actor.ask({ type: 'create', events, at: moment.now }));
-    } catch (error) {
-      this.#roster.remove(actor);
-      throw error;
-    }
-  }
 
   #wakeAndSend(id: InstanceId): void {
     if (this.#isClosing) return;
@@ -361,28 +282,4 @@ export class WorkflowOrchestrator extends InstanceReads implements WorkflowApi {
 
 function stopping(): VaporaError {
   return new VaporaError('engine_stopping', 'the engine is stopping');
-}
-
-function sameStart(existing: StoredInstance, checked: CheckedStart): StartResult {
-  const { instance } = existing;
-  if (instance.templateName === checked.template.name && instance.input.digest === checked.inputDigest) {
-    return { id: instance.id, isNew: false };
-  }
-  const what =
-    instance.templateName === checked.template.name
-      ? 'another input'
-      : `workflow \`${instance.templateName}\``;
-  throw new VaporaError('instance_exists', `instance \`${instance.id}\` was started with ${what}`, {
-    hint: 'take another id; the same id is for the very same start',
-  });
-}
-
-/**
- * Deterministic, so that retrying twice is one retry: `x` is followed by `x.retry-1`, that by `x.retry-2`. The word keeps it apart from
- * the versions that people put into ids. Cut where an id may be no longer.
- */
-function successorId(id: InstanceId): InstanceId {
-  const [, base = id, number = '0'] = /^(.*)\.retry-(\d+)$/u.exec(id) ?? [];
-  const suffix = `.retry-${Number(number) + 1}`;
-  return asInstanceId([...base].slice(0, MAX_NAME_CHARACTERS - suffix.length).join('') + suffix);
 }

@@ -7,7 +7,7 @@ import {
   type TaskAddress,
   type WorkflowInstance,
 } from '../core/instance.js';
-import type { InputArtifact, TaskOrder } from '../core/ports.js';
+import type { EngineObserver, InputArtifact, TaskOrder } from '../core/ports.js';
 import { ancestorsOf, type WorkflowTemplate } from '../core/template.js';
 
 /** Unique to the attempt: `<idempotency key>#<attempt>`. */
@@ -15,14 +15,20 @@ export function taskIdOf(instance: WorkflowInstance, at: TaskAddress, attempt: n
   return `${idempotencyKey(instance, at)}#${attempt}`;
 }
 
-export function orderOf(template: WorkflowTemplate, instance: WorkflowInstance, at: TaskAddress): TaskOrder {
+export function orderOf(
+  template: WorkflowTemplate,
+  instance: WorkflowInstance,
+  at: TaskAddress,
+  observer: EngineObserver,
+): TaskOrder {
   const task = findTask(instance, at);
   assert(task?.agent != null, 'only a dispatched task has an order');
   const before = ancestorsOf(template, at.stage);
   const isCompensation = at.kind === 'compensate';
+  const taskId = taskIdOf(instance, at, task.attempt);
   return {
     type: isCompensation ? 'compensation' : 'task',
-    task_id: taskIdOf(instance, at, task.attempt),
+    task_id: taskId,
     workflow_id: instance.id,
     workflow: template.name,
     stage_name: at.stage,
@@ -37,6 +43,7 @@ export function orderOf(template: WorkflowTemplate, instance: WorkflowInstance, 
     labels: Object.fromEntries(instance.labels),
     reason: isCompensation ? (instance.rollback?.cause.message ?? '') : null,
     artifacts_to_undo: isCompensation ? artifactsOf(instance, (stage) => stage === at.stage) : [],
+    traceparent: observer.traceparent(instance.id, taskId),
     deadline_at: task.deadlineAt ?? findStage(instance, at.stage)?.deadlineAt ?? null,
   };
 }

@@ -2,7 +2,7 @@
 import type { Logger } from 'pino';
 import type { Notice } from '../core/api.js';
 import type { Moment } from '../core/inputs.js';
-import type { AgentTransport, Authorizer, Clock, WorkflowStore } from '../core/ports.js';
+import type { AgentTransport, Authorizer, Clock, EngineObserver, WorkflowStore } from '../core/ports.js';
 import type { SwarmCoordinator } from '../swarm/coordinator.js';
 import { sha256 } from './digest.js';
 import type { TimerQueue } from './timers.js';
@@ -15,6 +15,7 @@ export interface Shell {
   readonly swarm: SwarmCoordinator;
   readonly timers: TimerQueue;
   readonly log: Logger;
+  readonly observer: EngineObserver;
   readonly hasListeners: boolean;
   /** The process is going down: nothing new is started, and what is stopped now is not an outcome. */
   readonly isClosing: boolean;

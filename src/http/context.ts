@@ -16,6 +16,7 @@ import type { DecisionBook } from '../core/decision-log.js';
 import type { InstanceId } from '../core/names.js';
 import type { Clock } from '../core/ports.js';
 import type { WorkflowTemplate } from '../core/template.js';
+import type { Metrics } from '../observe/metrics.js';
 import type { Triggers } from '../triggers/triggers.js';
 import type { Access, Endpoint, Valid } from './contract/endpoint.js';
 import type { HealthReport, ReadyReport } from './contract/health.js';
@@ -36,6 +37,8 @@ export type App = FastifyInstance<
 export interface ServerContext {
   readonly api: WorkflowApi;
   readonly triggers: Triggers;
+  /** Null: nobody counts. */
+  readonly metrics: Metrics | null;
   readonly clock: Clock;
   readonly identifier: Identifier;
   readonly guard: Guard;

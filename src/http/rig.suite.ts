@@ -109,7 +109,7 @@ export async function openHttpRig(options: RigOptions = {}): Promise<HttpRig> {
   const policies = options.policies ?? null;
   const engine = await openEngine(
     { ...config, engine: { ...config.engine, cedarPolicyDir: policies } },
-    { logger: log, clock, agents: AGENTS, recordsDecisions: true },
+    { logger: log, clock, agents: AGENTS, recordsDecisions: true, metrics: true },
   );
   const state = { isClosing: false, isRecovered: true, lastReload: null };
   const context = await contextOf(config, engine, { clock, version: '0.0.0', state, isInsecure: false });

@@ -34,9 +34,10 @@ export async function contextOf(
   return {
     api: engine.api,
     triggers: engine.triggers,
+    metrics: engine.metrics,
     clock,
     identifier: await openIdentifier(config, tokens),
-    guard: new Guard(engine.decisions ?? engine.authorizer),
+    guard: new Guard(engine.asked),
     authorizer: engine.authorizer,
     tokens,
     decisions: { book: engine.store, flush: async () => engine.decisions?.flush() },

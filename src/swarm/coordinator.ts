@@ -56,6 +56,8 @@ export class SwarmCoordinator {
   #byRole = new Map<string, Member[]>();
   readonly #queues = new Map<string, FairQueue>();
   readonly #waiting = new Map<string, Want>();
+  /** Since when each of them waits; the first has waited longest. */
+  readonly #waitingSince = new Map<string, number>();
   readonly #leases = new Map<string, Lease>();
   #assignments = 0;
   #cancelSweep: (() => void) | null = null;
@@ -70,6 +72,12 @@ export class SwarmCoordinator {
   /** Wants that no agent was free for. */
   get queued(): number {
     return this.#waiting.size;
+  }
+
+  /** How long the want that has waited longest has waited. */
+  get oldestWaitMs(): number {
+    const [since] = this.#waitingSince.values();
+    return since === undefined ? 0 : this.#options.clock.now() - since;
   }
 
   get inFlight(): number {
@@ -121,6 +129,7 @@ export class SwarmCoordinator {
     const assignment = queue === undefined || queue.size === 0 ? this.#assign(want) : null;
     if (assignment !== null) return { kind: 'assigned', assignment };
     this.#waiting.set(want.key, want);
+    this.#waitingSince.set(want.key, this.#options.clock.now());
     if (queue === undefined) {
       const made = new FairQueue();
       made.push(want);
@@ -136,6 +145,7 @@ export class SwarmCoordinator {
     const want = this.#waiting.get(key);
     if (want === undefined) return;
     this.#waiting.delete(key);
+    this.#waitingSince.delete(key);
     this.#queues.get(want.role)?.remove(want);
   }
 
@@ -183,6 +193,7 @@ export class SwarmCoordinator {
         const assignment = this.#assign(want);
         assert(assignment !== null, 'there was room');
         this.#waiting.delete(want.key);
+        this.#waitingSince.delete(want.key);
         isServed = true;
         this.#options.onAssigned(want, assignment);
       }
@@ -198,6 +209,7 @@ export class SwarmCoordinator {
       this.#queues.delete(role);
       for (let want = queue.shift(); want !== undefined; want = queue.shift()) {
         this.#waiting.delete(want.key);
+        this.#waitingSince.delete(want.key);
         this.#options.onUnserved(want);
       }
     }

@@ -66,6 +66,7 @@ export function orderOf(more: Partial<TaskOrder> = {}): TaskOrder {
     labels: {},
     reason: null,
     artifacts_to_undo: [],
+    traceparent: null,
     deadline_at: null,
     ...more,
   };

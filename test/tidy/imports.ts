@@ -7,6 +7,7 @@ import { isTestPath, nodesOf, problemAt, type Source } from './source.js';
 export const LAYERS: readonly string[] = [
   'core',
   'config',
+  'observe',
   'store',
   'transport',
   'auth',

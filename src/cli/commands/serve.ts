@@ -1,9 +1,8 @@
 /** `vapora serve`: the engine behind an HTTP API, until it is told to stop. */
-
+import { packageVersion } from '../../observe/package-version.js';
 import type { Serving } from '../../serve/serve.js';
 import { parseCount } from '../input.js';
 import { askedLevel } from '../log.js';
-import { packageVersion } from '../package-version.js';
 import { readConfig } from '../session.js';
 import type { Shell } from '../shell.js';
 
@@ -19,7 +18,10 @@ const DEFAULT_GRACE_SECONDS = '10';
 const MAX_GRACE_SECONDS = 3_600;
 
 export async function serve(shell: Shell, options: ServeOptions): Promise<number> {
-  const [{ serve: open }, { pino }] = await Promise.all([import('../../serve/serve.js'), import('pino')]);
+  const [{ serve: open }, { createLogger }] = await Promise.all([
+    import('../../serve/serve.js'),
+    import('../../observe/logger.js'),
+  ]);
   const graceMs =
     parseCount(options.grace ?? DEFAULT_GRACE_SECONDS, '`--grace`', 0, MAX_GRACE_SECONDS) * 1_000;
   const asked = options.port === undefined ? null : parseCount(options.port, '`--port`', 0, MAX_PORT);
@@ -27,7 +29,7 @@ export async function serve(shell: Shell, options: ServeOptions): Promise<number
   const address = { host: options.host ?? config.server.host, port: asked ?? config.server.port };
   const { host } = shell;
   // a server is read by machines: its log is a JSON object a line
-  const log = pino({ level: askedLevel(host.env) ?? 'info' }, { write: (line) => host.stderr.write(line) });
+  const log = createLogger(askedLevel(host.env) ?? 'info', { write: (line) => host.stderr.write(line) });
   const version = packageVersion();
   let serving: Serving | null = null;
   const stopped = new Promise<null>((resolve) => {

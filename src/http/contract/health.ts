@@ -56,3 +56,12 @@ export const getReady = endpoint({
   access: 'open',
   answer: Ready,
 });
+
+export const getMetrics = endpoint({
+  method: 'GET',
+  path: '/metrics',
+  id: 'getMetrics',
+  tag,
+  summary: 'what Prometheus scrapes',
+  answer: 'text/plain',
+});

@@ -58,6 +58,7 @@ export class CommitQueue {
   readonly #onFatal: (cause: unknown) => VaporaError;
   readonly #ready: () => Promise<void>;
   readonly #statistics: StoreStatistics;
+  readonly #onBatch: ((size: number, ms: number) => void) | undefined;
   #queue: Waiting[] = [];
   #last: number;
   #draining: Promise<void> | null = null;
@@ -73,6 +74,7 @@ export class CommitQueue {
     onFatal: (cause: unknown) => VaporaError;
     ready: () => Promise<void>;
     statistics: StoreStatistics;
+    onBatch: ((size: number, ms: number) => void) | undefined;
   }) {
     this.#db = parts.db;
     this.#clock = parts.clock;
@@ -82,6 +84,7 @@ export class CommitQueue {
     this.#onFatal = parts.onFatal;
     this.#ready = parts.ready;
     this.#statistics = parts.statistics;
+    this.#onBatch = parts.onBatch;
   }
 
   /** Resolves once the change is on disk; `onCommit` has been called with its journal row then, in the order of commits. */
@@ -138,8 +141,11 @@ export class CommitQueue {
   /** Resolves with those of the batch that are on disk now; the others have been rejected. Never rejects. */
   async #write(batch: readonly Waiting[]): Promise<readonly Waiting[]> {
     if (batch.length === 0) return [];
+    const startedAt = this.#clock.now();
     try {
-      return await this.#commit(await this.#admit(batch));
+      const written = await this.#commit(await this.#admit(batch));
+      this.#onBatch?.(written.length, this.#clock.now() - startedAt);
+      return written;
     } catch (cause) {
       const error = this.#onFatal(cause);
       for (const waiting of batch) waiting.reject(error);

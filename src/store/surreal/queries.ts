@@ -9,6 +9,7 @@ import type {
   InstancePage,
   InstanceQuery,
   InstanceSummary,
+  LiveCount,
   StoredInstance,
 } from '../../core/ports.js';
 import { readEntry } from '../chain.js';
@@ -149,6 +150,18 @@ export async function listEnded(
     status,
     endedAt,
   }));
+}
+
+export async function countLive(
+  db: Database,
+): Promise<{ readonly counts: readonly LiveCount[]; readonly openLetters: number }> {
+  const [counts, letters] = await db.run(
+    `SELECT template_name AS template, status, count() AS count FROM ${INSTANCES} WITH INDEX ${INSTANCES}_live
+      WHERE live = true GROUP BY template_name, status;
+     SELECT VALUE dead_letters FROM ${INSTANCES} WITH INDEX ${INSTANCES}_dead_letters WHERE dead_letters > 0`,
+  );
+  const openLetters = (letters as readonly number[]).reduce((sum, count) => sum + count, 0);
+  return { counts: counts as readonly LiveCount[], openLetters };
 }
 
 interface EndedRow {

@@ -15,6 +15,7 @@ import type {
   EndedInstances,
   InstancePage,
   InstanceQuery,
+  LiveCount,
   StoredInstance,
   TriggerBook,
   TriggerMark,
@@ -34,7 +35,7 @@ import { isConflict, isFull, storeFailure } from './fault.js';
 import { HeadBook } from './head-book.js';
 import { migrate } from './migrate.js';
 import { Projection } from './projection.js';
-import { idsChangedSince, listEnded, listInstances, loadLive, readHistory } from './queries.js';
+import { countLive, idsChangedSince, listEnded, listInstances, loadLive, readHistory } from './queries.js';
 import { type Fold, type JournalTail, recover, takeOver } from './recovery.js';
 import { deletionText, instanceId, type StateRow, storedOf } from './rows.js';
 import { noStatistics, type StoreStatistics } from './statistics.js';
@@ -51,6 +52,8 @@ export interface SurrealStoreOptions {
   readonly fold?: Fold;
   /** Called once, when the store can write no more: the owner has to end the process. */
   readonly onFailure?: (error: VaporaError) => void;
+  /** Called after each group commit: how many commits went to disk together, and how long that took. */
+  readonly onBatch?: (size: number, ms: number) => void;
 }
 
 /**
@@ -121,6 +124,7 @@ export class SurrealWorkflowStore
       onFatal,
       ready,
       statistics: this.#statistics,
+      onBatch: options.onBatch,
     });
     this.#blobs = new BlobTable(db, (work) => this.#write(work));
     const write = (work: () => Promise<void>): Promise<void> => this.#write(work);
@@ -297,6 +301,13 @@ export class SurrealWorkflowStore
   async saveMark(mark: TriggerMark): Promise<void> {
     this.#checkUsable();
     await this.#marks.save(mark);
+  }
+
+  /** Live instances by template and state, and how many dead letters are open. Looks at each live one: for the start. */
+  async countLive(): Promise<{ readonly counts: readonly LiveCount[]; readonly openLetters: number }> {
+    this.#checkUsable();
+    await this.#projection.flush();
+    return countLive(this.#db);
   }
 
   async ended(query: Parameters<EndedInstances['ended']>[0]): Promise<readonly EndedInstance[]> {

@@ -1,0 +1,390 @@
+/**
+ * What Prometheus gets. Counted from commits as they happen, which costs a few map look-ups each; everything that is a state of the
+ * moment is asked for when somebody scrapes. `docs/operating/metrics.md` explains each, and a test keeps the two equal.
+ */
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { WorkflowEvent } from '../core/events.js';
+import { deadLettersOf, findStage, findTask, isTerminal, type WorkflowInstance } from '../core/instance.js';
+import type { Committed, EngineObserver, LiveCount } from '../core/ports.js';
+import { LabelBook } from './label-book.js';
+import { NO_OBSERVER } from './observers.js';
+
+const MAX_WORKFLOWS = 100;
+const MAX_STAGES = 300;
+const MAX_ROLES = 100;
+const MAX_AGENTS = 200;
+const MAX_ACTIONS = 50;
+
+const SECONDS_OF_WORK = [0.01, 0.05, 0.1, 0.5, 1, 5, 15, 60, 300, 1_800, 7_200, 43_200];
+const SECONDS_OF_COMMIT = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 5];
+const BATCH_SIZES = [1, 2, 4, 8, 16, 32, 64, 128, 256];
+
+/** What is only known when somebody looks. */
+export interface MetricSources {
+  readonly queue: () => { readonly tasks: number; readonly oldestMs: number; readonly inFlight: number };
+  readonly agents: () => readonly {
+    readonly name: string;
+    readonly capacity: number;
+    readonly inFlight: number;
+    readonly successRate: number;
+  }[];
+  readonly store: () => {
+    readonly commits: number;
+    readonly journalRows: number;
+    readonly journalBytes: number;
+  };
+}
+
+/** Of the process, however many engines are in it: what watches the runtime can't be taken away again. */
+const PROCESS = new Registry();
+let isProcessWatched = false;
+
+export interface MetricDescription {
+  readonly name: string;
+  readonly help: string;
+  readonly type: string;
+  readonly labels: readonly string[];
+}
+
+export class Metrics {
+  readonly #registry = new Registry();
+  /** Live instances by workflow and state. */
+  readonly #live = new Map<string, Map<string, number>>();
+  #openLetters = 0;
+  readonly #workflows = new LabelBook(MAX_WORKFLOWS);
+  readonly #stages = new LabelBook(MAX_STAGES);
+  readonly #roles = new LabelBook(MAX_ROLES);
+  readonly #agents = new LabelBook(MAX_AGENTS);
+  readonly #actions = new LabelBook(MAX_ACTIONS);
+  readonly #started = this.#counter('vapora_instances_started_total', 'Instances started.', ['workflow']);
+  readonly #ended = this.#counter(
+    'vapora_instances_ended_total',
+    'Instances that came to an end, by the state they ended in.',
+    ['workflow', 'state'],
+  );
+  readonly #instanceSeconds = this.#histogram(
+    'vapora_instance_duration_seconds',
+    'From the start of an instance to its end.',
+    ['workflow', 'state'],
+    SECONDS_OF_WORK,
+  );
+  readonly #stageSeconds = this.#histogram(
+    'vapora_stage_duration_seconds',
+    'From the start of a stage to its end, retries included.',
+    ['workflow', 'stage', 'outcome'],
+    SECONDS_OF_WORK,
+  );
+  readonly #taskSeconds = this.#histogram(
+    'vapora_task_duration_seconds',
+    'From the dispatch of an attempt to its end.',
+    ['role', 'kind', 'outcome'],
+    SECONDS_OF_WORK,
+  );
+  readonly #batchSize = this.#histogram(
+    'vapora_commit_batch_size',
+    'Commits that went to disk together.',
+    [],
+    BATCH_SIZES,
+  );
+  readonly #batchSeconds = this.#histogram(
+    'vapora_commit_duration_seconds',
+    'Time that one batch of commits took to be on disk.',
+    [],
+    SECONDS_OF_COMMIT,
+  );
+  readonly #decisions = this.#counter('vapora_authorization_decisions_total', 'Decisions of the policies.', [
+    'action',
+    'effect',
+  ]);
+  readonly #dispatched = this.#counter(
+    'vapora_compensations_dispatched_total',
+    'Attempts to take a stage back that were given to an agent.',
+    ['workflow'],
+  );
+  readonly #compensated = this.#counter(
+    'vapora_compensations_compensated_total',
+    'Stages that were taken back.',
+    ['workflow'],
+  );
+  readonly #deadLettered = this.#counter(
+    'vapora_compensations_dead_lettered_total',
+    'Stages that could not be taken back and wait for an operator.',
+    ['workflow'],
+  );
+  readonly #resolved = this.#counter(
+    'vapora_dead_letters_resolved_total',
+    'Dead letters that an operator closed by hand.',
+    ['workflow'],
+  );
+  readonly #inconsistent = this.#histogram(
+    'vapora_inconsistent_seconds',
+    'From a failure to the end of its compensation.',
+    ['workflow'],
+    SECONDS_OF_WORK,
+  );
+  readonly #audits = this.#counter('vapora_audit_checks_total', 'Checks of a hash chain.', ['result']);
+  readonly #recoverySeconds = this.#gauge(
+    'vapora_recovery_duration_seconds',
+    'How long the recovery at the last start took; 0 while it is going on.',
+  );
+  readonly #recovered = this.#gauge(
+    'vapora_recovery_instances',
+    'Instances that the recovery at the last start woke.',
+  );
+
+  constructor() {
+    if (isProcessWatched) return;
+    isProcessWatched = true;
+    collectDefaultMetrics({ register: PROCESS });
+  }
+
+  /** The media type of `text()`. */
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  /** The engine's and the process's, as Prometheus reads them. */
+  async text(): Promise<string> {
+    return `${await this.#registry.metrics()}\n${await PROCESS.metrics()}`;
+  }
+
+  describe(): readonly MetricDescription[] {
+    return [this.#registry, PROCESS].flatMap((registry) =>
+      registry.getMetricsAsArray().map((metric) => ({
+        name: metric.name,
+        help: metric.help,
+        type: String(metric.type),
+        labels: 'labelNames' in metric ? [...(metric.labelNames as readonly string[])] : [],
+      })),
+    );
+  }
+
+  /** Once everything is open, and before the first commit: what there was before, and where to look when somebody scrapes. */
+  begin(
+    before: { readonly counts: readonly LiveCount[]; readonly openLetters: number },
+    sources: MetricSources,
+  ): void {
+    // one that has ended and is taken back further counts as ended
+    for (const { template, status, count } of before.counts) {
+      if (!isTerminal(status)) this.#count(this.#workflows.of(template), status, count);
+    }
+    this.#openLetters = before.openLetters;
+    this.#addStateOfTheMoment(sources);
+  }
+
+  recovered(instances: number, ms: number): void {
+    this.#recovered.set(instances);
+    this.#recoverySeconds.set(ms / 1_000);
+  }
+
+  batch(size: number, ms: number): void {
+    this.#batchSize.observe(size);
+    this.#batchSeconds.observe(ms / 1_000);
+  }
+
+  observer(): EngineObserver {
+    return {
+      ...NO_OBSERVER,
+      committed: (commit) => this.#committed(commit),
+      decided: ({ action }, { effect }) => this.#decisions.inc({ action: this.#actions.of(action), effect }),
+      audited: (isWhole) => this.#audits.inc({ result: isWhole ? 'whole' : 'broken' }),
+    };
+  }
+
+  #committed(commit: Committed): void {
+    const { previous, next, events } = commit;
+    const workflow = this.#workflows.of(next.templateName);
+    if (previous?.status !== next.status) this.#move(workflow, previous, next);
+    let touchesLetters = false;
+    for (const event of events) touchesLetters = this.#saw(event, commit, workflow) || touchesLetters;
+    if (touchesLetters) {
+      const before = previous === null ? 0 : deadLettersOf(previous).length;
+      this.#openLetters += deadLettersOf(next).length - before;
+    }
+  }
+
+  #move(workflow: string, previous: WorkflowInstance | null, next: WorkflowInstance): void {
+    if (previous === null) this.#started.inc({ workflow });
+    else if (!isTerminal(previous.status)) this.#count(workflow, previous.status, -1);
+    if (!isTerminal(next.status)) this.#count(workflow, next.status, 1);
+    else if (next.endedAt !== null) {
+      const labels = { workflow, state: next.status };
+      this.#ended.inc(labels);
+      this.#instanceSeconds.observe(labels, (next.endedAt - next.createdAt) / 1_000);
+    }
+  }
+
+  /** Whether it may have changed how many dead letters are open. */
+  #saw(event: WorkflowEvent, { previous, next, at }: Committed, workflow: string): boolean {
+    switch (event.type) {
+      case 'stage_completed':
+      case 'stage_failed': {
+        const startedAt = findStage(next, event.stage)?.startedAt ?? at;
+        const outcome = event.type === 'stage_completed' ? 'completed' : 'failed';
+        const [of, stage] = this.#stageOf(workflow, event.stage);
+        this.#stageSeconds.observe({ workflow: of, stage, outcome }, (at - startedAt) / 1_000);
+        return false;
+      }
+      case 'task_dispatched':
+        if (event.kind === 'compensate') this.#dispatched.inc({ workflow });
+        return false;
+      case 'task_completed':
+      case 'task_failed':
+      case 'task_interrupted':
+      case 'task_cancelled': {
+        const dispatchedAt = previous === null ? null : findTask(previous, event)?.dispatchedAt;
+        if (dispatchedAt == null) return false;
+        const outcome = event.type.slice('task_'.length);
+        const role = this.#roles.of(event.role);
+        this.#taskSeconds.observe({ role, kind: event.kind, outcome }, (at - dispatchedAt) / 1_000);
+        return false;
+      }
+      case 'stage_compensated':
+        this.#compensated.inc({ workflow });
+        return true;
+      case 'compensation_dead_lettered':
+        this.#deadLettered.inc({ workflow });
+        return true;
+      case 'dead_letter_resolved':
+        this.#resolved.inc({ workflow });
+        return true;
+      case 'dead_letter_retried':
+        return true;
+      case 'workflow_failed':
+      case 'workflow_cancelled':
+      case 'rollback_completed': {
+        const plannedAt = (previous?.rollback ?? next.rollback)?.plannedAt;
+        if (plannedAt !== undefined) this.#inconsistent.observe({ workflow }, (at - plannedAt) / 1_000);
+        return false;
+      }
+      default:
+        return false;
+    }
+  }
+
+  /** Both labels together are what must stay few. */
+  #stageOf(workflow: string, stage: string): readonly [string, string] {
+    const pair = `${workflow}/${stage}`;
+    return this.#stages.of(pair) === pair ? [workflow, stage] : ['other', 'other'];
+  }
+
+  #count(workflow: string, status: string, change: number): void {
+    const states = this.#live.get(workflow) ?? new Map<string, number>();
+    states.set(status, (states.get(status) ?? 0) + change);
+    this.#live.set(workflow, states);
+  }
+
+  #addStateOfTheMoment({ queue, agents, store }: MetricSources): void {
+    const live = this.#live;
+    this.#collected(
+      'vapora_instances',
+      'Instances that have not ended, by state.',
+      ['workflow', 'state'],
+      (gauge) => {
+        for (const [workflow, states] of live) {
+          for (const [state, count] of states) gauge.set({ workflow, state }, count);
+        }
+      },
+    );
+    this.#collected('vapora_dead_letters_open', 'Dead letters that wait for an operator.', [], (gauge) =>
+      gauge.set(this.#openLetters),
+    );
+    this.#collected('vapora_queue_tasks', 'Tasks that wait for an agent.', [], (gauge) =>
+      gauge.set(queue().tasks),
+    );
+    this.#collected(
+      'vapora_queue_oldest_seconds',
+      'How long the task that has waited longest for an agent has waited.',
+      [],
+      (gauge) => gauge.set(queue().oldestMs / 1_000),
+    );
+    this.#collected('vapora_tasks_in_flight', 'Attempts that are with agents.', [], (gauge) =>
+      gauge.set(queue().inFlight),
+    );
+    this.#addAgents(agents);
+    this.#addStore(store);
+  }
+
+  #addAgents(agents: MetricSources['agents']): void {
+    const eachAgent =
+      (pick: (agent: ReturnType<MetricSources['agents']>[number]) => number) => (gauge: Gauge) => {
+        gauge.reset();
+        for (const agent of agents()) gauge.set({ agent: this.#agents.of(agent.name) }, pick(agent));
+      };
+    this.#collected(
+      'vapora_agent_capacity',
+      'Attempts that the agent takes at once; an agent that is gone has no series.',
+      ['agent'],
+      eachAgent((agent) => agent.capacity),
+    );
+    this.#collected(
+      'vapora_agent_tasks',
+      'Attempts that are with the agent.',
+      ['agent'],
+      eachAgent((agent) => agent.inFlight),
+    );
+    this.#collected(
+      'vapora_agent_success_ratio',
+      'Share of its attempts that the agent brought to a good end, the latest weighing most.',
+      ['agent'],
+      eachAgent((agent) => agent.successRate),
+    );
+  }
+
+  #addStore(store: MetricSources['store']): void {
+    this.#total('vapora_commits_total', 'Changes of instances that are on disk.', () => store().commits);
+    this.#total(
+      'vapora_commit_batches_total',
+      'Transactions that those changes went to disk in.',
+      () => store().journalRows,
+    );
+    this.#total(
+      'vapora_journal_characters_total',
+      'Characters of those changes.',
+      () => store().journalBytes,
+    );
+  }
+
+  #counter(name: string, help: string, labelNames: readonly string[]): Counter {
+    return new Counter({ name, help, labelNames: [...labelNames], registers: [this.#registry] });
+  }
+
+  #gauge(name: string, help: string): Gauge {
+    return new Gauge({ name, help, registers: [this.#registry] });
+  }
+
+  #histogram(name: string, help: string, labelNames: readonly string[], buckets: number[]): Histogram {
+    return new Histogram({ name, help, labelNames: [...labelNames], buckets, registers: [this.#registry] });
+  }
+
+  /** A gauge whose value is looked up when somebody scrapes. */
+  #collected(
+    name: string,
+    help: string,
+    labelNames: readonly string[],
+    collect: (gauge: Gauge) => void,
+  ): void {
+    new Gauge({
+      name,
+      help,
+      labelNames: [...labelNames],
+      registers: [this.#registry],
+      collect() {
+        collect(this);
+      },
+    });
+  }
+
+  /** A counter that somebody else counts. */
+  #total(name: string, help: string, count: () => number): void {
+    new Counter({
+      name,
+      help,
+      registers: [this.#registry],
+      collect() {
+        this.reset();
+        this.inc(count());
+      },
+    });
+  }
+}
