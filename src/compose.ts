@@ -14,7 +14,7 @@ import { DecisionLog } from './auth/decision-log.js';
 import type { EngineConfig } from './config/load.js';
 import { redactStoreUrl } from './config/store-url.js';
 import { VaporaError } from './core/errors.js';
-import type { Authorizer, Clock } from './core/ports.js';
+import type { AgentTransport, Authorizer, Clock } from './core/ports.js';
 import type { WorkflowTemplate } from './core/template.js';
 import { systemClock } from './engine/clock.js';
 import { sha256 } from './engine/digest.js';
@@ -27,6 +27,8 @@ import { observedAuthorizer } from './observe/observers.js';
 import { packageVersion } from './observe/package-version.js';
 import { SurrealWorkflowStore } from './store/surreal/store.js';
 import { InProcessTransport } from './transport/in-process.js';
+import { JoinedTransport } from './transport/joined.js';
+import { RemoteTransport } from './transport/remote.js';
 import { Triggers } from './triggers/triggers.js';
 
 export interface EngineOptions {
@@ -43,6 +45,8 @@ export interface EngineOptions {
   readonly env?: NodeJS.ProcessEnv;
   /** Whether what the policies say is kept in the store, beside the histories: what a server with several callers does. */
   readonly recordsDecisions?: boolean;
+  /** Lets agents in that call over the network: `engine.remote`. Default: only those of this process. */
+  readonly remoteAgents?: boolean;
 }
 
 export interface Engine {
@@ -59,6 +63,8 @@ export interface Engine {
   readonly metrics: Metrics | null;
   /** Agents may come and go while the engine runs. */
   readonly transport: InProcessTransport;
+  /** Agents that call over the network; null: they are not let in. */
+  readonly remote: RemoteTransport | null;
   /** Schedules, webhooks and chains. They start nothing by themselves before `triggers.start()`. */
   readonly triggers: Triggers;
   /** Resolves, with why, when the engine can't go on; end the process then: the next one recovers. */
@@ -116,7 +122,7 @@ async function assemble(config: EngineConfig, options: EngineOptions, around: Su
   const storeFailed = new Promise<VaporaError>((resolve) => {
     onFailure = resolve;
   });
-  const transport = openTransport(config, options.agents ?? [], clock);
+  const agents = openAgents(config, options, clock);
   const { store, letGo } = await openStore(config, { clock, onFailure, metrics });
   const templates = templatesOf(config, options.workflows ?? []);
   const decisions =
@@ -124,7 +130,7 @@ async function assemble(config: EngineConfig, options: EngineOptions, around: Su
   const asked = observedAuthorizer(decisions ?? authorizer, observer);
   const orchestrator = new WorkflowOrchestrator({
     store,
-    transport,
+    transport: agents.all,
     authorizer: asked,
     clock,
     log,
@@ -132,7 +138,9 @@ async function assemble(config: EngineConfig, options: EngineOptions, around: Su
     templates,
     maxParallelTasks: settings.maxParallelTasks,
     limits: settings.limits,
+    agentGraceMs: agents.graceMs,
   });
+  agents.attach(orchestrator);
   const parts = { store, authorizer: asked, clock, log, templates };
   const triggers = openTriggers(orchestrator, parts, config, env);
   metrics?.begin(await store.countLive(), sourcesOf(orchestrator, store));
@@ -144,7 +152,8 @@ async function assemble(config: EngineConfig, options: EngineOptions, around: Su
     decisions,
     asked,
     metrics,
-    transport,
+    transport: agents.local,
+    remote: agents.remote,
     triggers,
     failed: Promise.race([orchestrator.failed, storeFailed]),
     recover: async () => {
@@ -154,7 +163,7 @@ async function assemble(config: EngineConfig, options: EngineOptions, around: Su
       return woken;
     },
     reload: (next) => reload({ authorizer, triggers, templates }, next, options.workflows ?? []),
-    drain: (graceMs) => drain(orchestrator.swarm, clock, graceMs),
+    drain: (graceMs) => drain(orchestrator.swarm, clock, graceMs, agents.outlives),
     close: async () => {
       await triggers.close();
       await decisions?.close();
@@ -276,19 +285,47 @@ function workRootOf(config: EngineConfig): string {
   return join(config.directory, '.vapora', 'work', sha256(ownerOf(config)).slice(0, 16));
 }
 
-function openTransport(config: EngineConfig, agents: readonly Agent[], clock: Clock): InProcessTransport {
-  const { maxArtifactBytes, maxOutputBytes } = config.engine.limits;
-  const maxTotalArtifactBytes = Math.max(DEFAULT_LIMITS.maxTotalArtifactBytes, maxArtifactBytes);
-  const limits: AttemptLimits = {
-    ...DEFAULT_LIMITS,
-    maxArtifactBytes,
-    maxTotalArtifactBytes,
-    maxOutputBytes,
+interface Agents {
+  readonly local: InProcessTransport;
+  readonly remote: RemoteTransport | null;
+  readonly all: AgentTransport;
+  /** How long a role is waited for whose agents have left. */
+  readonly graceMs: number;
+  /** Whether an attempt goes on without this process. */
+  readonly outlives: (taskId: string) => boolean;
+  attach(orchestrator: WorkflowOrchestrator): void;
+}
+
+function openAgents(config: EngineConfig, options: EngineOptions, clock: Clock): Agents {
+  const local = openTransport(config, options.agents ?? [], clock);
+  if (options.remoteAgents !== true) {
+    return { local, remote: null, all: local, graceMs: 0, outlives: () => false, attach: () => {} };
+  }
+  const { agentLeaseMs: leaseMs } = config.engine;
+  const remote = new RemoteTransport({ clock, leaseMs, limits: attemptLimitsOf(config) });
+  const isTaken = (name: string) => local.agents().some((agent) => agent.name === name);
+  return {
+    local,
+    remote,
+    all: new JoinedTransport(local, remote),
+    graceMs: leaseMs,
+    outlives: (taskId) => remote.carries(taskId),
+    attach: ({ agentWords }) => remote.desk.attach(agentWords, isTaken),
   };
+}
+
+function openTransport(config: EngineConfig, agents: readonly Agent[], clock: Clock): InProcessTransport {
+  const limits = attemptLimitsOf(config);
   const owner = ownerOf(config);
   const workRoot = workRootOf(config);
   return new InProcessTransport(clock, [
     ...config.agents.map((agent) => createCommandRunner(agent, { clock, owner, limits, workRoot })),
     ...agents.map((agent) => createSdkRunner(agent, { limits })),
   ]);
+}
+
+function attemptLimitsOf(config: EngineConfig): AttemptLimits {
+  const { maxArtifactBytes, maxOutputBytes } = config.engine.limits;
+  const maxTotalArtifactBytes = Math.max(DEFAULT_LIMITS.maxTotalArtifactBytes, maxArtifactBytes);
+  return { ...DEFAULT_LIMITS, maxArtifactBytes, maxTotalArtifactBytes, maxOutputBytes };
 }

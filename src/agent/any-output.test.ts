@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { failureOf } from '../transport/attempt.suite.js';
 import { type Bench, makeBench, runCommand } from './command.suite.js';
 import { readArtifactFile } from './command-artifacts.js';
 import { StdoutReader } from './command-protocol.js';
@@ -129,9 +130,9 @@ describe('any output of a command', () => {
           await writeFile(join(bench.cwd, 'said'), bytes);
           const outcome = await runCommand(bench, ['/bin/cat', 'said'], { options: { limits: LIMITS } });
           if (outcome.status === 'completed') return;
-          expect(outcome.error.code).toBe('agent_protocol');
-          expect(outcome.isRetryable).toBe(false);
-          expect(outcome.error.message).toMatch(/^agent `robot` /);
+          const { code, message, isRetryable } = failureOf(outcome);
+          expect({ code, isRetryable }).toEqual({ code: 'agent_protocol', isRetryable: false });
+          expect(message).toMatch(/^agent `robot` /);
         }),
         { numRuns: 25 },
       );

@@ -5,12 +5,11 @@ import { join } from 'node:path';
 import type { InputArtifact, TaskOrder } from '../core/ports.js';
 import type { AttemptVoice } from '../transport/runner.js';
 import { loadBlob, loadInput } from './context.js';
+import { artifactHead, MAX_CONTENT_BYTES, taskMessage } from './task-message.js';
 
 /** Of the engine's own environment; everything else, such as its secrets, is kept from agents. */
 const INHERITED = new Set(['PATH', 'HOME', 'LANG', 'TZ', 'TMPDIR', 'USER', 'LOGNAME', 'SHELL', 'SYSTEMROOT']);
 const WORKDIR_PREFIX = 'vapora-task-';
-/** Larger artifacts are handed over as files. */
-const MAX_CONTENT_BYTES = 64 * 1024;
 
 /** A new directory that only this user may enter. Rejects where it can't be made. */
 export async function makeWorkdir(root: string): Promise<string> {
@@ -39,31 +38,8 @@ export async function writeTask(order: TaskOrder, voice: AttemptVoice, workdir: 
   const writer = new ArtifactWriter(voice, join(workdir, 'inputs'));
   const input = await loadInput(order.input, voice);
   const artifacts = await writer.writeAll(order.artifacts);
-  const ids = {
-    stage_name: order.stage_name,
-    workflow_id: order.workflow_id,
-    workflow: order.workflow,
-    role: order.role,
-    agent: order.agent,
-    task_id: order.task_id,
-    attempt: order.attempt,
-    idempotency_key: order.idempotency_key,
-    initiator: order.initiator,
-    labels: order.labels,
-    deadline_at: order.deadline_at,
-    traceparent: order.traceparent,
-    steps: order.steps,
-  };
-  const task =
-    order.type === 'task'
-      ? { type: order.type, ...ids, input, artifacts }
-      : {
-          type: order.type,
-          ...ids,
-          original_context: { input, artifacts },
-          artifacts_to_undo: await writer.writeAll(order.artifacts_to_undo),
-          reason: order.reason ?? '',
-        };
+  const artifactsToUndo = await writer.writeAll(order.artifacts_to_undo);
+  const task = taskMessage(order, { input, artifacts, artifactsToUndo });
   return `${JSON.stringify(task)}\n`;
 }
 
@@ -81,8 +57,7 @@ class ArtifactWriter {
     const written: unknown[] = [];
     // one after the other: together they may be larger than memory
     for (const artifact of artifacts) {
-      const { name, kind, stage, role, size, digest } = artifact;
-      written.push({ name, kind, stage, role, size, digest, ...(await this.#content(artifact)) });
+      written.push({ ...artifactHead(artifact), ...(await this.#content(artifact)) });
     }
     return written;
   }

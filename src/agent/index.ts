@@ -13,3 +13,4 @@ export {
   type TaskLog,
   type TaskResult,
 } from './agent.js';
+export { type ConnectedAgent, type ConnectOptions, connectAgent } from './connect.js';

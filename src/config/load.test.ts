@@ -71,6 +71,7 @@ describe('parseConfig', () => {
       store: 'surrealkv:///srv/app/state?sync=every',
       onDeny: 'compensate',
       sagaParallelism: 2,
+      agentLeaseMs: 30_000,
       limits: {
         maxInputBytes: 10,
         maxArtifactBytes: 16_777_216,

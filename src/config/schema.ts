@@ -37,6 +37,7 @@ export const DEFAULT_ENGINE = {
   store: 'rocksdb://.vapora/store',
   onDeny: 'block',
   sagaParallelism: 1,
+  agentLease: 30,
   limits: {
     maxInputBytes: MIB,
     maxArtifactBytes: 16 * MIB,
@@ -102,6 +103,11 @@ export const engineShape = table('`[engine]`', {
     integer(1, 1_000),
     'Compensations of one instance side by side, where the order allows it.',
     DEFAULT_ENGINE.sagaParallelism,
+  ),
+  agent_lease: optional(
+    number(1, 3_600, 'seconds'),
+    'Seconds that an agent which calls over the network may be silent before what it is at is lost to it.',
+    DEFAULT_ENGINE.agentLease,
   ),
   limits: optional(limitsShape, 'Upper bounds, so that one workflow can not exhaust the engine.'),
 });

@@ -27,6 +27,8 @@ export interface EngineSettings {
   readonly store: string;
   readonly onDeny: OnDeny;
   readonly sagaParallelism: number;
+  /** How long an agent that calls over the network may be silent. */
+  readonly agentLeaseMs: number;
   readonly limits: EngineLimits;
 }
 
@@ -55,6 +57,7 @@ export function buildSettings(
     store: buildStore(row?.store ?? DEFAULT_ENGINE.store, directory, root, report),
     onDeny: row?.on_deny ?? DEFAULT_ENGINE.onDeny,
     sagaParallelism: row?.saga_parallelism ?? DEFAULT_ENGINE.sagaParallelism,
+    agentLeaseMs: toMs(row?.agent_lease ?? DEFAULT_ENGINE.agentLease),
     limits: {
       maxInputBytes: limits?.max_input_bytes ?? DEFAULT_ENGINE.limits.maxInputBytes,
       maxArtifactBytes: limits?.max_artifact_bytes ?? DEFAULT_ENGINE.limits.maxArtifactBytes,

@@ -46,6 +46,10 @@ export const ERRORS = {
   agent_missing: { retry: false, exit: 1 },
   agent_protocol: { retry: false, exit: 1 },
   role_unserved: { retry: true, exit: 1 },
+  // what an agent that calls over the network is told
+  agent_exists: { retry: true, exit: 2 },
+  agent_unknown: { retry: true, exit: 2 },
+  lease_lost: { retry: false, exit: 1 },
   stage_timeout: { retry: false, exit: 1 },
   workflow_timeout: { retry: false, exit: 1 },
   approval_rejected: { retry: false, exit: 1 },

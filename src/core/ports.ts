@@ -196,11 +196,11 @@ export interface TaskOrder {
   readonly deadline_at: number | null;
 }
 
-/** An artifact as an agent hands it in. */
+/** An artifact as an agent hands it in: its content, or a reference to what {@link TaskSink.keep} has kept. */
 export interface OutputArtifact {
   readonly name: string;
   readonly kind: string;
-  readonly content: Uint8Array;
+  readonly content: Uint8Array | BlobRef;
 }
 
 export type TaskOutcome =
@@ -216,7 +216,9 @@ export type TaskOutcome =
       readonly error: Failure;
       readonly isRetryable: boolean;
       readonly log: Uint8Array | null;
-    };
+    }
+  /** Gone with its agent; nobody knows how far it came. Another attempt follows, and the retry policy does not count this one. */
+  | { readonly status: 'lost'; readonly reason: string };
 
 export interface Progress {
   readonly message: string;
@@ -236,21 +238,27 @@ export interface TaskSink {
   step(result: StepResult): Promise<void>;
   /** Content of an input, artifact or log by reference. */
   blob(ref: BlobRef): Promise<Uint8Array>;
-  end(outcome: TaskOutcome): void;
+  /** Keeps content that the outcome will refer to. */
+  keep(content: Uint8Array): Promise<BlobRef>;
+  /** Resolves once it is on disk: with false where it came too late to be applied, or the engine is stopping. Never rejects. */
+  end(outcome: TaskOutcome): Promise<boolean>;
 }
 
 /**
  * Carries orders to agents and their words back.
  * - `dispatch` starts the attempt and returns at once; it never throws: what goes wrong is an outcome.
+ * - `resume` takes up an attempt that an earlier process has dispatched, where its agent may still be at it: the sink then hears of it
+ *   like of any other, at the latest when the agent's lease is over. It never delivers the order again. False: the attempt is gone.
  * - `stop` asks an attempt to end and resolves once it certainly acts no longer (its processes are gone, its promise has settled or
  *   its grace is over). Stopping what is not running resolves at once. The sink's `end` has been called by then.
  * - `agents` answers those that are there now; `onChange` is called after each arrival or departure. Returns its unsubscribe.
- * - `close` stops every attempt, then lets go.
+ * - `close` stops every attempt that would end with this process, then lets go.
  */
 export interface AgentTransport {
   agents(): readonly AgentInfo[];
   onChange(listener: () => void): () => void;
   dispatch(order: TaskOrder, sink: TaskSink): void;
+  resume(order: TaskOrder, sink: TaskSink): boolean;
   stop(taskId: string): Promise<void>;
   close(): Promise<void>;
 }

@@ -2,9 +2,10 @@
 
 import { VaporaError } from '../core/errors.js';
 import type { WorkflowInput } from '../core/inputs.js';
-import type { ArtifactRef, BlobRef, TaskAddress, WorkflowInstance } from '../core/instance.js';
+import type { TaskAddress, WorkflowInstance } from '../core/instance.js';
 import type { TaskOrder, TaskOutcome, TaskSink } from '../core/ports.js';
-import { inlineRef, loadBlob, saveBlob } from './blobs.js';
+import { loadBlob, saveBlob } from './blobs.js';
+import { inputOf, isApplied, type OutcomeInput } from './outcomes.js';
 import type { Shell } from './shell.js';
 
 /** A task that is done sooner is never recorded as running: a start is worth a commit only when it lasts. */
@@ -61,6 +62,19 @@ export class Attempts {
     return this.#begun.has(taskId);
   }
 
+  /** Takes up an attempt that an earlier process has dispatched; false: it is gone. */
+  resume(order: TaskOrder, at: TaskAddress): boolean {
+    const { task_id: taskId, agent, attempt: number } = order;
+    this.#running.set(taskId, { at, number, isStopped: false, cancelStarted: () => {} });
+    if (!this.#shell.transport.resume(order, this.#sinkOf(taskId, at, number))) {
+      this.#running.delete(taskId);
+      return false;
+    }
+    this.#begun.add(taskId);
+    this.#shell.swarm.hold(taskId, agent);
+    return true;
+  }
+
   #start(order: TaskOrder, at: TaskAddress): void {
     const { clock, transport } = this.#shell;
     const { task_id: taskId, attempt: number } = order;
@@ -113,6 +127,7 @@ export class Attempts {
         if (!isCurrent()) throw new VaporaError('agent_lost', `attempt \`${taskId}\` is no longer current`);
       },
       blob: (ref) => loadBlob(store, ref),
+      keep: (content) => saveBlob(store, content),
       end: (outcome) => this.#end(taskId, at, attempt, outcome),
     };
   }
@@ -129,64 +144,29 @@ export class Attempts {
     });
   }
 
-  #end(taskId: string, at: TaskAddress, attempt: number, outcome: TaskOutcome): void {
+  async #end(taskId: string, at: TaskAddress, attempt: number, outcome: TaskOutcome): Promise<boolean> {
     const known = this.#running.get(taskId);
     known?.cancelStarted();
     // what we stopped ourselves has been decided already; what ends because the process goes down is lost, not failed
-    if (known === undefined || known.isStopped || this.#shell.isClosing) return;
-    const input = this.#inputOf(at, attempt, outcome);
-    if (input instanceof Promise) {
-      input.then(
-        (ready) => this.#deliver(taskId, ready),
-        (error: unknown) => this.#shell.fail(error),
-      );
-    } else {
-      this.#deliver(taskId, input);
+    if (known === undefined || known.isStopped || this.#shell.isClosing) return false;
+    try {
+      const ready = inputOf(this.#shell.store, at, attempt, outcome);
+      return await this.#deliver(taskId, ready instanceof Promise ? await ready : ready);
+    } catch (error) {
+      this.#shell.fail(error);
+      return false;
     }
   }
 
   /** Only now is the agent free again: what it made is safe, so the next task of its role may well be this instance's. */
-  #deliver(taskId: string, input: WorkflowInput): void {
-    if (this.#running.get(taskId)?.isStopped) return;
+  #deliver(taskId: string, input: OutcomeInput): boolean | Promise<boolean> {
+    if (this.#running.get(taskId)?.isStopped) return false;
     this.#running.delete(taskId);
     this.#shell.swarm.release(taskId, input.type === 'succeeded' ? 'success' : 'failure');
-    this.#owner.send(input);
+    return this.#owner.ask(input).then(
+      (instance) => isApplied(instance, input),
+      // the engine has failed, and says so itself
+      () => false,
+    );
   }
-
-  /** Synchronous where all content travels inline. */
-  #inputOf(at: TaskAddress, attempt: number, outcome: TaskOutcome): WorkflowInput | Promise<WorkflowInput> {
-    const log = outcome.log === null ? null : inlineRef(outcome.log);
-    if (outcome.status === 'failed') {
-      const { error, isRetryable } = outcome;
-      const input = { type: 'failed', ...at, attempt, error, isRetryable } as const;
-      if (outcome.log === null || log !== null) return { ...input, log };
-      return saveBlob(this.#shell.store, outcome.log).then((saved) => ({ ...input, log: saved }));
-    }
-    const { artifacts, output } = outcome;
-    const refs = artifacts.map((artifact) => inlineRef(artifact.content));
-    const isInline = refs.every((ref) => ref !== null) && (outcome.log === null || log !== null);
-    const finish = (blobs: readonly (BlobRef | null)[], logRef: BlobRef | null): WorkflowInput => ({
-      type: 'succeeded',
-      stage: at.stage,
-      role: at.role,
-      kind: at.kind,
-      attempt,
-      artifacts: artifacts.flatMap(({ name, kind }, index) => {
-        const blob = blobs[index];
-        return blob ? [refOf(name, kind, blob)] : [];
-      }),
-      output,
-      log: logRef,
-    });
-    if (isInline) return finish(refs, log);
-    const { store } = this.#shell;
-    return Promise.all([
-      Promise.all(artifacts.map((artifact) => saveBlob(store, artifact.content))),
-      outcome.log === null ? null : saveBlob(store, outcome.log),
-    ]).then(([blobs, logRef]) => finish(blobs, logRef));
-  }
-}
-
-function refOf(name: string, kind: string, { digest, size, inline }: BlobRef): ArtifactRef {
-  return inline === undefined ? { name, kind, digest, size } : { name, kind, digest, size, inline };
 }

@@ -4,12 +4,21 @@ import type { SwarmCoordinator } from '../swarm/coordinator.js';
 
 const LOOK_MS = 25;
 
-/** Resolves once no attempt is under way any more, after `graceMs` at the latest; answers how many still are. */
-export async function drain(swarm: SwarmCoordinator, clock: Clock, graceMs: number): Promise<number> {
+/**
+ * Resolves once no attempt is under way that would end with this process, after `graceMs` at the latest; answers how many still are.
+ * `outlives`: whether an attempt's agent goes on without this process, so that there is nothing to wait for.
+ */
+export async function drain(
+  swarm: SwarmCoordinator,
+  clock: Clock,
+  graceMs: number,
+  outlives: (taskId: string) => boolean,
+): Promise<number> {
   swarm.pause();
+  const left = () => swarm.underWay().filter((taskId) => !outlives(taskId)).length;
   const until = clock.now() + graceMs;
-  while (swarm.inFlight > 0 && clock.now() < until) {
+  while (left() > 0 && clock.now() < until) {
     await new Promise<void>((resolve) => clock.after(LOOK_MS, resolve));
   }
-  return swarm.inFlight;
+  return left();
 }

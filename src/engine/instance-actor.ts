@@ -124,9 +124,10 @@ export class InstanceActor {
     return isQuiet && this.#attempts.size === 0 && this.#wanted.size === 0;
   }
 
-  /** Whatever was in flight is not known to this process, so it died with the one before. */
+  /** Whatever was in flight died with the process before, unless its agent lives elsewhere and may come back to it. */
   #wake(instance: WorkflowInstance): void {
     for (const { at, attempt } of this.#inFlight()) {
+      if (this.#attempts.resume(orderOf(this.#template, instance, at, this.#shell.observer), at)) continue;
       this.send({ type: 'lost', ...at, attempt, reason: 'the engine was restarted' });
     }
     const missed = instance.stages.flatMap(({ block }) => block?.role ?? []);

@@ -11,6 +11,7 @@ import { refuseUnlessRetryable } from '../core/retry.js';
 import type { WorkflowTemplate } from '../core/template.js';
 import { NO_OBSERVER } from '../observe/observers.js';
 import { SwarmCoordinator } from '../swarm/coordinator.js';
+import { AgentWords } from './agent-words.js';
 import { Callers } from './callers.js';
 import { parseLetter } from './dead-letters.js';
 import { InstanceReads } from './instance-reads.js';
@@ -35,6 +36,8 @@ export interface OrchestratorOptions {
   readonly limits: StartLimits;
   /** Default: nobody looks on. */
   readonly observer?: EngineObserver;
+  /** How long a role counts as served after its last agent has left; default 0. */
+  readonly agentGraceMs?: number;
 }
 
 type Wish = WishInput extends infer W ? (W extends WishInput ? Omit<W, 'decision'> : never) : never;
@@ -44,6 +47,7 @@ export class WorkflowOrchestrator extends InstanceReads implements WorkflowApi {
   readonly failed: Promise<VaporaError>;
   readonly swarm: SwarmCoordinator;
   readonly saga = new SagaCompensator();
+  readonly agentWords: AgentWords;
   readonly #options: OrchestratorOptions;
   readonly #shell: Shell;
   readonly #timers: TimerQueue;
@@ -69,6 +73,7 @@ export class WorkflowOrchestrator extends InstanceReads implements WorkflowApi {
     this.swarm = new SwarmCoordinator({
       clock,
       maxParallelTasks,
+      graceMs: options.agentGraceMs ?? 0,
       onAssigned: (want, assignment) => {
         const actor = this.#roster.get(want.instance);
         if (actor === undefined) this.swarm.release(want.key, 'neutral');
@@ -103,6 +108,7 @@ export class WorkflowOrchestrator extends InstanceReads implements WorkflowApi {
       callers: this.#callers,
       find: (id) => this.find(id),
     });
+    this.agentWords = new AgentWords(this.#roster);
     this.swarm.setAgents(transport.agents());
     this.#unsubscribe = transport.onChange(() => this.#onAgents());
   }

@@ -93,6 +93,16 @@ export function scheduleRequest(workflow: string, by: Principal): AuthorizationR
 }
 
 /** Of what concerns the whole engine. */
+/** Of an agent that asks to be let in, for tasks of these roles. */
+export function registerRequest(agent: Principal, roles: readonly string[]): AuthorizationRequest {
+  return {
+    principal: { type: 'Agent', id: agent.user, groups: agent.groups },
+    action: 'register-agent',
+    resource: { type: 'Engine', id: ENGINE_ID },
+    context: { ...NO_CONTEXT, initiator: agent, agents: roles },
+  };
+}
+
 export function engineRequest(by: Principal, action: string): AuthorizationRequest {
   return {
     principal: userOf(by),

@@ -16,6 +16,9 @@ const CONFIG = `
 [engine]
 store = "mem://"
 [[workflows]]
+name = "far"
+stages = [{ name = "only", agents = ["far"], retry = { initial_ms = 0 } }]
+[[workflows]]
 name = "good"
 stages = [{ name = "a", agents = ["ok"], compensation_agents = ["undo"] }, { name = "b", agents = ["ok"] }]
 [[workflows]]
@@ -69,6 +72,7 @@ export interface RigOptions {
   readonly config?: string;
   readonly policies?: string;
   readonly limits?: Partial<ServerLimits>;
+  readonly agentLeaseMs?: number;
 }
 
 export interface Answer {
@@ -107,9 +111,10 @@ export async function openHttpRig(options: RigOptions = {}): Promise<HttpRig> {
   const clock = systemClock();
   const config = parseConfig(`${options.config ?? ''}\n${CONFIG}`, { file: '/nowhere/workflows.toml' }, {});
   const policies = options.policies ?? null;
+  const lease = options.agentLeaseMs === undefined ? {} : { agentLeaseMs: options.agentLeaseMs };
   const engine = await openEngine(
-    { ...config, engine: { ...config.engine, cedarPolicyDir: policies } },
-    { logger: log, clock, agents: AGENTS, recordsDecisions: true, metrics: true },
+    { ...config, engine: { ...config.engine, cedarPolicyDir: policies, ...lease } },
+    { logger: log, clock, agents: AGENTS, recordsDecisions: true, metrics: true, remoteAgents: true },
   );
   const state = { isClosing: false, isRecovered: true, lastReload: null };
   const context = await contextOf(config, engine, { clock, version: '0.0.0', state, isInsecure: false });

@@ -1,6 +1,7 @@
 /** All routes, one file a resource. */
 
 import type { App, ServerContext } from './context.js';
+import { agentRoutes } from './routes/agents.js';
 import { artifactRoutes } from './routes/artifacts.js';
 import { auditRoutes } from './routes/audit.js';
 import { errorRoutes } from './routes/errors.js';
@@ -12,6 +13,7 @@ import { openApiRoutes } from './routes/openapi.js';
 import { policyRoutes } from './routes/policies.js';
 import { scheduleRoutes } from './routes/schedules.js';
 import { stageRoutes } from './routes/stages.js';
+import { taskRoutes } from './routes/tasks.js';
 import { templateRoutes } from './routes/templates.js';
 import { tokenRoutes } from './routes/tokens.js';
 import { webhookRoutes } from './routes/webhooks.js';
@@ -25,6 +27,8 @@ export const ROUTES: readonly ((app: App, context: ServerContext) => void)[] = [
   artifactRoutes,
   letterRoutes,
   auditRoutes,
+  agentRoutes,
+  taskRoutes,
   scheduleRoutes,
   webhookRoutes,
   policyRoutes,

@@ -43,6 +43,9 @@ export async function contextOf(
     decisions: { book: engine.store, flush: async () => engine.decisions?.flush() },
     hub: new EventHub(engine.api, clock.newId()),
     changedSince: (at) => engine.store.changedSince(at),
+    swarm: engine.api.swarm,
+    remote: engine.remote,
+    limits: config.engine.limits,
     templates: () => engine.templates,
     health: () => healthOf(config, engine, more),
     ready: () => ({

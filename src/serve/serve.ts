@@ -44,7 +44,14 @@ export async function serve(config: EngineConfig, options: ServeOptions): Promis
   const { log, address, env } = options;
   refuseOpenDoor(config, options);
   const clock = systemClock();
-  const engine = await openEngine(config, { logger: log, clock, env, recordsDecisions: true, metrics: true });
+  const engine = await openEngine(config, {
+    logger: log,
+    clock,
+    env,
+    recordsDecisions: true,
+    metrics: true,
+    remoteAgents: true,
+  });
   const manager = new ServiceManager(env, log);
   const reloader = new Reloader(config, { engine, clock, log, env, manager });
   const state = {

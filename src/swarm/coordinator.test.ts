@@ -23,6 +23,7 @@ function swarmOf(agents: readonly AgentInfo[], more: Partial<SwarmOptions> = {})
   const swarm = new SwarmCoordinator({
     clock,
     maxParallelTasks: null,
+    graceMs: 0,
     onAssigned: (want, { agent: name }) => told.push(`${want.key}>${name}`),
     onUnserved: (want) => told.push(`${want.key}>nobody`),
     onExpired: (key) => told.push(`${key} expired`),
@@ -256,5 +257,31 @@ describe('a closed coordinator', () => {
     swarm.release('i/1', 'neutral');
     expect(told).toEqual([]);
     expect(clock.pending).toBe(0);
+  });
+});
+
+describe('a role whose agents come and go', () => {
+  it('counts as served for a while after its last agent has left, and after the start', async () => {
+    const swarm = swarmOf([], { graceMs: 100 });
+    expect(ask(swarm, 'i/1')).toBe('queued');
+    swarm.setAgents([agent('a')]);
+    swarm.release('i/1', 'success');
+    swarm.setAgents([]);
+    await clock.advance(60);
+    expect(ask(swarm, 'i/2')).toBe('queued');
+    await clock.advance(39);
+    expect(told).toEqual(['i/1>a']);
+    await clock.advance(2);
+    expect(told).toEqual(['i/1>a', 'i/2>nobody']);
+    expect(ask(swarm, 'i/3')).toBe('unserved');
+  });
+
+  it('has the capacity of an agent held that is still away', () => {
+    const swarm = swarmOf([]);
+    swarm.hold('i/1', 'a');
+    swarm.setAgents([agent('a')]);
+    expect(ask(swarm, 'i/2')).toBe('queued');
+    swarm.release('i/1', 'success');
+    expect(told).toEqual(['i/2>a']);
   });
 });

@@ -43,6 +43,11 @@ export interface SwarmOptions {
   readonly clock: Clock;
   /** Attempts in flight over all agents; null: as many as the agents can take. */
   readonly maxParallelTasks: number | null;
+  /**
+   * How long a role counts as served after its last agent has left, or since the start: agents that call over the network come back
+   * after a restart, theirs or the engine's. 0 where agents live and die with the engine.
+   */
+  readonly graceMs: number;
   readonly onAssigned: (want: Want, assignment: Assignment) => void;
   /** The last agent of the role has gone while this waited; it waits no longer. */
   readonly onUnserved: (want: Want) => void;
@@ -58,6 +63,12 @@ export class SwarmCoordinator {
   readonly #waiting = new Map<string, Want>();
   /** Since when each of them waits; the first has waited longest. */
   readonly #waitingSince = new Map<string, number>();
+  /** Agents that are not here, and that an attempt is still with. */
+  readonly #absent = new Map<string, Member>();
+  /** Roles that nobody serves any more, and since when, for as long as the grace. */
+  readonly #leftAt = new Map<string, number>();
+  readonly #startedAt: number;
+  #cancelDismissal: (() => void) | null = null;
   readonly #leases = new Map<string, Lease>();
   #assignments = 0;
   #cancelSweep: (() => void) | null = null;
@@ -67,6 +78,7 @@ export class SwarmCoordinator {
 
   constructor(options: SwarmOptions) {
     this.#options = options;
+    this.#startedAt = options.clock.now();
   }
 
   /** Wants that no agent was free for. */
@@ -84,6 +96,11 @@ export class SwarmCoordinator {
     return this.#leases.size;
   }
 
+  /** Keys that an agent's capacity is held for. */
+  underWay(): string[] {
+    return [...this.#leases.keys()];
+  }
+
   /**
    * Replaces the registry; agents that stay, or come back while they are still busy, keep their figures. Whoever waited and can be
    * served now is; whoever waits for a role that nobody serves any more is told so.
@@ -94,6 +111,7 @@ export class SwarmCoordinator {
     const busy = new Map([...this.#leases.values()].map(({ member }) => [member.info.name, member] as const));
     for (const info of agents) {
       const known = this.#members.get(info.name) ?? busy.get(info.name);
+      this.#absent.delete(info.name);
       const figures = known ?? { inFlight: 0, successRate: NEUTRAL_SUCCESS_RATE, lastAssigned: 0 };
       // the leases point to the old object: it stays, with its new description
       const member: Member = known ? Object.assign(known, { info }) : { info, ...figures };
@@ -104,6 +122,9 @@ export class SwarmCoordinator {
         else byRole.set(role, [member]);
       }
     }
+    const now = this.#options.clock.now();
+    for (const role of this.#byRole.keys()) if (!byRole.has(role)) this.#leftAt.set(role, now);
+    for (const role of byRole.keys()) this.#leftAt.delete(role);
     this.#members = members;
     this.#byRole = byRole;
     this.#serve(null);
@@ -123,7 +144,7 @@ export class SwarmCoordinator {
   /** Asks for an agent. An assigned key holds its agent's capacity until `release`. */
   request(want: Want): Answer {
     assert(!this.#leases.has(want.key) && !this.#waiting.has(want.key), `\`${want.key}\` is asked for once`);
-    if (!this.#byRole.has(want.role)) return { kind: 'unserved' };
+    if (!this.#byRole.has(want.role) && this.#graceOf(want.role) <= 0) return { kind: 'unserved' };
     // whoever waits for this role comes first
     const queue = this.#queues.get(want.role);
     const assignment = queue === undefined || queue.size === 0 ? this.#assign(want) : null;
@@ -137,7 +158,18 @@ export class SwarmCoordinator {
     } else {
       queue.push(want);
     }
+    if (!this.#byRole.has(want.role)) this.#dismissAfter(this.#graceOf(want.role));
     return { kind: 'queued' };
+  }
+
+  /** Holds capacity for an attempt that its agent, here or not, is at since before this process. Until `release`. */
+  hold(key: string, agent: string): void {
+    const known = this.#members.get(agent) ?? this.#absent.get(agent);
+    const info = { name: agent, roles: [], maxConcurrent: 1, leaseMs: null };
+    const member = known ?? { info, inFlight: 0, successRate: NEUTRAL_SUCCESS_RATE, lastAssigned: 0 };
+    if (known === undefined) this.#absent.set(agent, member);
+    member.inFlight += 1;
+    this.#leases.set(key, { member, leaseMs: null, expiresAt: Number.POSITIVE_INFINITY });
   }
 
   /** Takes back a want that waits; one that does not wait is none of its business. */
@@ -162,6 +194,7 @@ export class SwarmCoordinator {
     this.#leases.delete(key);
     const { member } = lease;
     member.inFlight -= 1;
+    if (member.inFlight === 0) this.#absent.delete(member.info.name);
     if (end !== 'neutral') member.successRate = nextSuccessRate(member.successRate, end === 'success');
     if (this.#waiting.size === 0) return;
     const { maxParallelTasks } = this.#options;
@@ -179,6 +212,8 @@ export class SwarmCoordinator {
     this.#isClosed = true;
     this.#cancelSweep?.();
     this.#cancelSweep = null;
+    this.#cancelDismissal?.();
+    this.#cancelDismissal = null;
   }
 
   /** `roles` null: all. They take turns, so that none starves where they share an agent or the overall limit. */
@@ -203,9 +238,29 @@ export class SwarmCoordinator {
     }
   }
 
+  /** For how long an agent of the role may still come back; 0 or less: none will. */
+  #graceOf(role: string): number {
+    const { graceMs, clock } = this.#options;
+    return (this.#leftAt.get(role) ?? this.#startedAt) + graceMs - clock.now();
+  }
+
+  #dismissAfter(delayMs: number): void {
+    if (this.#isClosed || this.#cancelDismissal !== null) return;
+    this.#cancelDismissal = this.#options.clock.after(Math.max(1, delayMs), () => {
+      this.#cancelDismissal = null;
+      this.#dismissUnserved();
+    });
+  }
+
   #dismissUnserved(): void {
+    for (const role of [...this.#leftAt.keys()]) if (this.#graceOf(role) <= 0) this.#leftAt.delete(role);
     for (const [role, queue] of [...this.#queues]) {
       if (this.#byRole.has(role)) continue;
+      const graceMs = this.#graceOf(role);
+      if (graceMs > 0) {
+        this.#dismissAfter(graceMs);
+        continue;
+      }
       this.#queues.delete(role);
       for (let want = queue.shift(); want !== undefined; want = queue.shift()) {
         this.#waiting.delete(want.key);

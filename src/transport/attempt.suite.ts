@@ -2,7 +2,15 @@
 import { createHash } from 'node:crypto';
 import type { BlobRef, StepResult } from '../core/instance.js';
 import { asDigest, asInstanceId } from '../core/names.js';
-import type { Clock, InputArtifact, Progress, TaskOrder, TaskOutcome, TaskSink } from '../core/ports.js';
+import type {
+  Clock,
+  InputArtifact,
+  OutputArtifact,
+  Progress,
+  TaskOrder,
+  TaskOutcome,
+  TaskSink,
+} from '../core/ports.js';
 
 let ids = 0;
 
@@ -106,26 +114,34 @@ export class MemorySink implements TaskSink {
     return bytes;
   }
 
-  end(outcome: TaskOutcome): void {
+  async keep(content: Uint8Array): Promise<BlobRef> {
+    return blobOf(content);
+  }
+
+  async end(outcome: TaskOutcome): Promise<boolean> {
     this.outcomes.push(outcome);
     this.#onEnd(outcome);
+    return true;
   }
 }
 
 /** The message of a failure; fails the test on anything else. */
 export function failureOf(outcome: TaskOutcome): { code: string; message: string; isRetryable: boolean } {
-  if (outcome.status !== 'failed') throw new Error(`completed: ${JSON.stringify(outcome)}`);
+  if (outcome.status !== 'failed') throw new Error(`not failed: ${JSON.stringify(outcome)}`);
   return { ...outcome.error, isRetryable: outcome.isRetryable };
 }
 
 /** Artifacts as text by name; fails the test where the attempt failed. */
 export function artifactsOf(outcome: TaskOutcome): Record<string, string> {
-  if (outcome.status !== 'completed') throw new Error(`failed: ${JSON.stringify(outcome.error)}`);
-  return Object.fromEntries(
-    outcome.artifacts.map((artifact) => [artifact.name, Buffer.from(artifact.content).toString('utf8')]),
-  );
+  if (outcome.status !== 'completed') throw new Error(`not completed: ${JSON.stringify(outcome)}`);
+  return Object.fromEntries(outcome.artifacts.map(({ name, content }) => [name, textOf(content)]));
 }
 
 export function logOf(outcome: TaskOutcome): string {
-  return Buffer.from(outcome.log ?? []).toString('utf8');
+  return outcome.status === 'lost' ? '' : Buffer.from(outcome.log ?? []).toString('utf8');
+}
+
+function textOf(content: OutputArtifact['content']): string {
+  if (content instanceof Uint8Array) return Buffer.from(content).toString('utf8');
+  return content.inline ?? Buffer.from(blobs.get(content.digest) ?? []).toString('utf8');
 }

@@ -64,13 +64,18 @@ export class InProcessTransport implements AgentTransport {
         ? failed('engine_stopping', 'the engine is stopping')
         : failed('agent_lost', `agent \`${order.agent}\` is no longer there`);
       // later, as with every other outcome: the caller is still in the middle of dispatching
-      queueMicrotask(() => sink.end(outcome));
+      queueMicrotask(() => void sink.end(outcome));
       return;
     }
     assert(!this.#attempts.has(order.task_id), `attempt ${order.task_id} is already under way`);
     const attempt = new Attempt(order, sink, runner, (ended) => this.#attempts.delete(ended));
     this.#attempts.set(order.task_id, attempt);
     attempt.start();
+  }
+
+  /** What ran in an earlier process died with it. */
+  resume(): boolean {
+    return false;
   }
 
   async stop(taskId: string): Promise<void> {
@@ -155,11 +160,15 @@ class Attempt implements AttemptVoice {
     return this.#isEnded ? Promise.reject(tooLate()) : this.#sink.blob(ref);
   }
 
+  keep(content: Uint8Array): Promise<BlobRef> {
+    return this.#isEnded ? Promise.reject(tooLate()) : this.#sink.keep(content);
+  }
+
   #end(outcome: TaskOutcome): void {
     if (this.#isEnded) return;
     this.#isEnded = true;
     this.#onEnd(this.#order.task_id);
-    this.#sink.end(outcome);
+    void this.#sink.end(outcome);
     this.#onStopped?.();
   }
 }

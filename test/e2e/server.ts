@@ -36,8 +36,13 @@ export function makeProject(config: string): string {
   return directory;
 }
 
-export async function startServer(directory: string, env: Record<string, string> = {}): Promise<Running> {
-  const child = spawn(process.execPath, [VAPORA, 'serve', '--port', '0', '--json'], {
+/** `port` 0: one that is free. */
+export async function startServer(
+  directory: string,
+  env: Record<string, string> = {},
+  port = 0,
+): Promise<Running> {
+  const child = spawn(process.execPath, [VAPORA, 'serve', '--port', String(port), '--json'], {
     cwd: directory,
     env: { ...process.env, ...env },
   });

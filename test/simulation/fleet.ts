@@ -116,6 +116,11 @@ export class SimulatedTransport implements AgentTransport {
     this.#process.port('dispatch', send, undefined);
   }
 
+  /** Simulated agents don't outlive their engine's process as far as it can know. */
+  resume(): boolean {
+    return false;
+  }
+
   stop(taskId: string): Promise<void> {
     const ask = () => {
       const attempt = this.#fleet.attemptOf(taskId, this.#process);

@@ -1,0 +1,73 @@
+/** A task as agents of every kind get it in JSON: on a command's stdin, or over the network. */
+import { isUtf8 } from 'node:buffer';
+import type { BlobRef } from '../core/instance.js';
+import type { InputArtifact, TaskOrder } from '../core/ports.js';
+
+/** Text of up to this size travels with the task. */
+export const MAX_CONTENT_BYTES = 64 * 1024;
+
+export interface TaskMessageParts {
+  readonly input: unknown;
+  readonly artifacts: readonly unknown[];
+  readonly artifactsToUndo: readonly unknown[];
+}
+
+export function taskMessage(order: TaskOrder, parts: TaskMessageParts): Readonly<Record<string, unknown>> {
+  const { input, artifacts, artifactsToUndo } = parts;
+  const ids = {
+    stage_name: order.stage_name,
+    workflow_id: order.workflow_id,
+    workflow: order.workflow,
+    role: order.role,
+    agent: order.agent,
+    task_id: order.task_id,
+    attempt: order.attempt,
+    idempotency_key: order.idempotency_key,
+    initiator: order.initiator,
+    labels: order.labels,
+    deadline_at: order.deadline_at,
+    traceparent: order.traceparent,
+    steps: order.steps,
+  };
+  if (order.type === 'task') return { type: order.type, ...ids, input, artifacts };
+  return {
+    type: order.type,
+    ...ids,
+    original_context: { input, artifacts },
+    artifacts_to_undo: artifactsToUndo,
+    reason: order.reason ?? '',
+  };
+}
+
+export function artifactHead({ name, kind, stage, role, size, digest }: InputArtifact) {
+  return { name, kind, stage, role, size, digest };
+}
+
+/** For agents elsewhere: small texts with their `content`, everything else to be asked for by its digest. */
+export async function remoteTaskMessage(
+  order: TaskOrder,
+  load: (ref: BlobRef) => Promise<Uint8Array>,
+): Promise<Readonly<Record<string, unknown>>> {
+  const heads = (artifacts: readonly InputArtifact[]) =>
+    Promise.all(
+      artifacts.map(async (artifact) => ({
+        ...artifactHead(artifact),
+        ...(await smallText(artifact, load)),
+      })),
+    );
+  return taskMessage(order, {
+    input: JSON.parse(Buffer.from(await load(order.input)).toString('utf8')),
+    artifacts: await heads(order.artifacts),
+    artifactsToUndo: await heads(order.artifacts_to_undo),
+  });
+}
+
+async function smallText(
+  ref: BlobRef,
+  load: (ref: BlobRef) => Promise<Uint8Array>,
+): Promise<{ content?: string }> {
+  if (ref.inline !== undefined) return { content: ref.inline };
+  if (ref.size > MAX_CONTENT_BYTES) return {};
+  const bytes = await load(ref);
+  return isUtf8(bytes) ? { content: Buffer.from(bytes).toString('utf8') } : {};
+}
