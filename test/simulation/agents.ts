@@ -1,4 +1,5 @@
 /** Agents and the way to them: they work, fail, lie, fall silent, answer late, twice or not at all. */
+import { createHash } from 'node:crypto';
 import type { AgentInfo, TaskOrder, TaskOutcome, TaskSink } from '../../src/core/ports.js';
 import type { SimulatedProcess } from './process.js';
 import type { Chance } from './scenario.js';
@@ -36,12 +37,24 @@ export class Attempt {
 
   begin(): void {
     const { timeline } = this.#world;
+    if (this.#isSo('claim_at_once')) return this.#claimAtOnce();
     if (this.#isSo('order_lost')) return this.#vanish('the order is lost');
     const travelMs = this.#isSo('order_late')
       ? this.#span('order', 60_000, 2 * HOUR)
       : this.#span('order', 0, 20);
     timeline.after(travelMs, () => this.#work());
     if (this.#isSo('order_twice')) timeline.after(travelMs + 1, () => this.#act());
+  }
+
+  /** It says that it is done while it is still being told what to do. */
+  #claimAtOnce(): void {
+    const outcome = this.#completed();
+    this.#hasAnswered = true;
+    this.isEnded = true;
+    this.#world.note(`answer ${this.order.task_id} at once`);
+    this.#world.watch.onAnswer(this, outcome);
+    this.#sink.end(outcome);
+    this.#world.fleet.forget(this);
   }
 
   /** Where a lease stands for it, silence tells; where none does, the transport knows. */
@@ -64,6 +77,7 @@ export class Attempt {
     const long = isLate ? this.#span('late', 60_000, 3 * HOUR) : this.#span('slow', 1_000, 60_000);
     const workMs = isLate || this.#isSo('slow') ? long : this.#span('work', 0, 300);
     if (!isLate) this.#beat();
+    if (this.#isSo('look')) this.#look();
     if (this.#isSo('die')) {
       timeline.after(workMs / 2, () => {
         if (!this.isGone) this.#vanish('the agent dies');
@@ -82,11 +96,32 @@ export class Attempt {
       if (!this.#isSo('beat_lost', `${this.#beats}`)) {
         this.process.enter(() => {
           this.#world.watch.onSign(this);
-          this.#sink.heartbeat();
+          if (this.#beats % 2 === 0) this.#sink.heartbeat();
+          else this.#sink.progress({ message: 'still at it', fraction: null });
         });
       }
       this.#beat();
     });
+  }
+
+  /** It reads what it was given: that must be what was made. */
+  #look(): void {
+    const { order, process } = this;
+    for (const ref of [order.input, ...order.artifacts, ...order.artifacts_to_undo]) {
+      process.enter(() => {
+        this.#sink.blob(ref).then(
+          (bytes) => {
+            const digest = createHash('sha256').update(bytes).digest('hex');
+            if (digest === ref.digest && bytes.byteLength === ref.size) return;
+            this.#world.violate(`${order.task_id} is given other content than what was made`);
+          },
+          (error: unknown) => {
+            if (process.isDead || process.hasStoreFailed) return;
+            this.#world.violate(`${order.task_id} can't read what it is given: ${String(error)}`);
+          },
+        );
+      });
+    }
   }
 
   async #finish(): Promise<void> {
@@ -111,14 +146,16 @@ export class Attempt {
   /** False: a step was refused, so the attempt counts for nothing any more. */
   async #takeSteps(): Promise<boolean> {
     for (const name of ['s0', 's1']) {
-      if (this.order.steps.some((step) => step.name === name)) continue;
+      const isKnown = this.order.steps.some((step) => step.name === name);
+      // who says a step again, with another value, is not listened to
+      if (isKnown && !this.#isSo('step_changed', name)) continue;
       const result = { name, value: `${this.order.attempt}` };
       const isKept = await new Promise<boolean>((settle) => {
         this.process.enter(() => {
           this.#world.watch.onSign(this);
           this.#sink.step(result).then(
             () => {
-              if (!this.process.isDead) this.#world.watch.onStepKept(this.order, result);
+              if (!this.process.isDead && !isKnown) this.#world.watch.onStepKept(this.order, result);
               settle(true);
             },
             () => settle(false),
@@ -137,6 +174,7 @@ export class Attempt {
 
   #completed(): TaskOutcome {
     const { order } = this;
+    if (this.#isSo('make_nothing')) return { status: 'completed', artifacts: [], output: null, log: null };
     const text = `${order.task_id}${this.#isSo('big') ? BIG : ''}`;
     const artifacts = [{ name: 'made', kind: 'code', content: Buffer.from(text) }];
     return { status: 'completed', artifacts, output: { by: order.task_id }, log: null };
@@ -168,8 +206,22 @@ export class Attempt {
       this.#world.note(`answer ${this.order.task_id} ${outcome.status}`);
       this.#world.watch.onAnswer(this, outcome);
       this.#sink.end(outcome);
+      if (this.#isSo('late_words')) this.#talkOn();
       if (!this.isStopping) this.#world.fleet.forget(this);
     });
+  }
+
+  /** It goes on talking after its last word. While that is not on disk, a step may still be kept. */
+  #talkOn(): void {
+    const step = { name: `late-${this.order.attempt}`, value: null };
+    this.#sink.heartbeat();
+    this.#sink.progress({ message: 'one more thing', fraction: 1 });
+    this.#sink.step(step).then(
+      () => {
+        if (!this.process.isDead) this.#world.watch.onStepKept(this.order, step);
+      },
+      () => {},
+    );
   }
 
   /** The engine wants it to end. Resolves when it acts no more, in the process that asked. */

@@ -9,9 +9,10 @@ export interface Figures {
   faults: number;
   processes: number;
   wishes: number;
+  /** Logs of instances that were read anew. */
+  logs: number;
+  /** Worlds that began anew from a part of another one's log. */
   prefixes: number;
-  /** Of both runs of a seed and of the prefixes. */
-  executed: number;
 }
 
 export const NO_FIGURES: Figures = {
@@ -22,8 +23,8 @@ export const NO_FIGURES: Figures = {
   faults: 0,
   processes: 0,
   wishes: 0,
+  logs: 0,
   prefixes: 0,
-  executed: 0,
 };
 
 export type Counts = Record<string, number>;

@@ -3,6 +3,7 @@ import type { Commit, StoredInstance } from '../../src/core/ports.js';
 import type { EncodedEntry } from '../../src/store/chain.js';
 import type { MemoryData } from '../../src/store/memory.js';
 import type { EngineCode } from './engine-code.js';
+import { isEqual } from './equal.js';
 
 /** A commit on its way to the disk. */
 export interface Written {
@@ -65,12 +66,24 @@ export class Disk {
     return stored;
   }
 
-  /** The disk as it was after the first `length` commits. */
+  /**
+   * The disk as it was after the first `length` commits, made of nothing but what was written of them. Throws where that leads to
+   * another state than the one that was committed.
+   */
   prefix(length: number): Disk {
+    const { chain, evolve } = this.#code;
     const disk = new Disk(this.#code);
     for (const [hash, template] of this.data.templates) disk.data.templates.set(hash, template);
     for (const [digest, bytes] of this.data.blobs) disk.data.blobs.set(digest, bytes);
-    for (const record of this.log.slice(0, length)) disk.append(record);
+    for (const { entry, commit, fence } of this.log.slice(0, length)) {
+      const { at, events, ...rest } = chain.readEntry(entry.text);
+      const previous = disk.data.instances.get(rest.instance) ?? null;
+      const template = disk.data.templates.get(commit.next.templateHash);
+      if (template === undefined) throw new Error(`the template of ${rest.instance} is not on disk`);
+      const next = evolve.applyEntry(template, previous?.instance ?? null, { at, events, ...rest });
+      if (!isEqual(next, commit.next)) throw new Error(`the log of ${next.id} leads to another state`);
+      disk.append({ entry, fence, commit: { previous, next, at, events } });
+    }
     return disk;
   }
 }

@@ -18,7 +18,7 @@ export class Faults {
 
   constructor(world: World) {
     this.#world = world;
-    for (const fault of world.scenario.faults) this.#arm(fault);
+    if (world.past === null) for (const fault of world.scenario.faults) this.#arm(fault);
   }
 
   #arm(fault: Fault): void {

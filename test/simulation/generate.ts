@@ -205,7 +205,8 @@ function makeFaults(
   };
   repeat(4, () => {
     const [port, moment] = [dice.pick(PORTS), dice.pick(['before', 'after'] as const)];
-    return { kind: 'crash', port, nth: dice.int(1, 30), moment, ...restart() };
+    // some ways are not gone often
+    return { kind: 'crash', port, nth: dice.int(1, dice.pick([4, 30])), moment, ...restart() };
   });
   repeat(3, () => ({
     kind: 'crash_within',
@@ -251,6 +252,7 @@ function makeFaults(
 const USUAL: Partial<Record<Chance, number>> = {
   slow: 0.3,
   step: 0.3,
+  look: 0.3,
   landed: 0.5,
   approved: 0.6,
   fail: 0.25,

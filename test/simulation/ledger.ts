@@ -27,6 +27,8 @@ export class Ledger {
   readonly #silences = new Map<string, Silence>();
   readonly #savedAt = new Map<string, number>();
   readonly #steps = new Map<string, { name: string; value: unknown }[]>();
+  /** `<idempotency key>/<name>`. */
+  readonly #stepsOnDisk = new Set<string>();
   /** Digests of what a task has made, by instance, stage and role. */
   readonly #made = new Map<string, string>();
   /** `<instance>/<stage>#<run>` that something was taken back of. */
@@ -54,11 +56,14 @@ export class Ledger {
     this.#savedAt.set(place, now);
   }
 
-  onCommitted(process: SimulatedProcess, id: string, events: readonly WorkflowEvent[]): void {
+  /** `writer`: number of the process. */
+  onCommitted(writer: number, id: string, events: readonly WorkflowEvent[]): void {
     for (const event of events) {
       if (event.type === 'task_dispatched') {
-        this.#committedBy.set(`${event.idempotencyKey}#${event.attempt}`, process.number);
+        this.#committedBy.set(`${event.idempotencyKey}#${event.attempt}`, writer);
         this.#keys.set(placeOf(id, event), event.idempotencyKey);
+      } else if (event.type === 'step_completed') {
+        this.#stepsOnDisk.add(`${this.#keys.get(placeOf(id, event)) ?? placeOf(id, event)}/${event.name}`);
       } else if (event.type === 'stage_carried_over') {
         for (const { role, artifacts } of event.artifacts) {
           this.#made.set(`${id}/${event.stage}/${role}`, artifacts.map(({ digest }) => digest).join());
@@ -75,6 +80,25 @@ export class Ledger {
         }
       }
     }
+  }
+
+  /**
+   * What was committed before the world began: whether an attempt was dispatched then, and which steps were kept, is what its
+   * history says.
+   */
+  onPast(id: string, events: readonly WorkflowEvent[]): void {
+    for (const event of events) {
+      if (event.type === 'task_dispatched') {
+        this.#dispatched.add(`${event.idempotencyKey}#${event.attempt}`);
+      } else if (event.type === 'step_completed') {
+        const { name, value } = event;
+        this.#keepStep(this.#keys.get(placeOf(id, event)) ?? placeOf(id, event), { name, value });
+      }
+    }
+  }
+
+  wasDispatched(taskId: string): boolean {
+    return this.#dispatched.has(taskId);
   }
 
   #runOf(id: string, stage: string): number {
@@ -97,7 +121,14 @@ export class Ledger {
     silence.since = now;
   }
 
+  /** The agent is told that its step is kept. */
   onStepKept({ idempotency_key: key }: TaskOrder, step: { name: string; value: unknown }): void {
+    if (!this.#stepsOnDisk.has(`${key}/${step.name}`))
+      this.#world.violate(`step ${step.name} of ${key} is said to be kept and is not on disk`);
+    this.#keepStep(key, step);
+  }
+
+  #keepStep(key: string, step: { name: string; value: unknown }): void {
     const kept = this.#steps.get(key);
     if (kept === undefined) this.#steps.set(key, [step]);
     else kept.push(step);
@@ -128,7 +159,9 @@ export class Ledger {
     if (!isOnDisk) return 'on disk it is not with an agent';
     if (this.#applied.has(order.idempotency_key)) return 'it is done already';
     const kept = this.#steps.get(order.idempotency_key) ?? [];
-    const isKept = kept.every((step) => order.steps.some((given) => isEqual(given, step)));
+    const isKept =
+      kept.every((step) => order.steps.some((given) => isEqual(given, step))) &&
+      new Set(order.steps.map(({ name }) => name)).size === order.steps.length;
     if (!isKept) return 'steps that were kept are not handed over';
     return isUndo ? this.#complaintAboutUndo(order, model) : this.#complaintAboutPermit(order, model);
   }

@@ -3,14 +3,14 @@ import type { Counts, Coverage, Figures } from './coverage.js';
 import type { EngineCode } from './engine-code.js';
 
 export function printFigures(figures: Figures, tookMs: number): void {
-  const { seeds, instances, commits, events, faults, processes, wishes, prefixes } = figures;
+  const { seeds, instances, commits, events, faults, processes, wishes, logs, prefixes } = figures;
   const seconds = tookMs / 1_000;
   const rate = Math.round((2 * instances) / seconds);
   console.log(
     [
       `${seeds} seeds, each run twice: ${seconds.toFixed(1)} s, ${rate} instances/s`,
       `${instances} instances, ${commits} commits, ${events} events`,
-      `${processes} processes, ${faults} faults of the world, ${wishes} wishes of people, ${prefixes} logs read anew`,
+      `${processes} processes, ${faults} faults of the world, ${wishes} wishes of people, ${logs} logs read anew, ${prefixes} worlds begun anew`,
     ].join('\n'),
   );
 }

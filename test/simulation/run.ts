@@ -2,6 +2,7 @@
 import type { Authorizer } from '../../src/core/ports.js';
 import type { CoverageData } from './coverage.js';
 import type { EngineCode } from './engine-code.js';
+import { beginAnew } from './past.js';
 import { compileRules } from './policy.js';
 import type { Rule, Scenario } from './scenario.js';
 import { World } from './world.js';
@@ -21,7 +22,7 @@ export async function runScenario(
   isTraced: boolean,
 ): Promise<RunResult> {
   const cedar = await compileAll(code, scenario);
-  const world = new World({ scenario, code, isTraced, cedar });
+  const world = new World({ scenario, code, isTraced, cedar, past: null });
   const onUnhandled = (error: unknown) => {
     const words = error instanceof Error ? (error.stack ?? error.message) : String(error);
     world.violate(`a rejection that nobody handles: ${words}`);
@@ -29,6 +30,7 @@ export async function runScenario(
   process.on('unhandledRejection', onUnhandled);
   try {
     await world.run();
+    if (world.violation === null) await beginAnew(world, cedar);
   } finally {
     process.off('unhandledRejection', onUnhandled);
     for (const authorizer of cedar.values()) authorizer.close();

@@ -166,6 +166,24 @@ export const VARIANTS: readonly Variant[] = [
     to: 'steps: [],',
   },
   {
+    name: 'a step is said to be kept before it is',
+    file: 'dist/engine/attempts.js',
+    from: "await this.#owner.ask({ type: 'step', ...at, attempt, result });",
+    to: "void this.#owner.ask({ type: 'step', ...at, attempt, result });",
+  },
+  {
+    name: 'a step that is kept is kept once more',
+    file: 'dist/core/decide.js',
+    from: 'if (task.steps.some((step) => step.name === input.result.name)) return;',
+    to: '',
+  },
+  {
+    name: 'the log leaves something out',
+    file: 'dist/store/chain.js',
+    from: 'const events = JSON.stringify(commit.events);',
+    to: "const events = JSON.stringify(commit.events.map((event) => event.type === 'task_failed' ? { ...event, log: null } : event));",
+  },
+  {
     name: 'whoever was replaced may still write',
     file: 'simulation/disk.js',
     from: 'if (fence !== this.fence)',

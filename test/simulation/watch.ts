@@ -4,7 +4,7 @@ import type { WorkflowEvent } from '../../src/core/events.js';
 import type { ArtifactRef, BlobRef, WorkflowInstance } from '../../src/core/instance.js';
 import type { Commit, StoredInstance, TaskOrder, TaskOutcome } from '../../src/core/ports.js';
 import type { Attempt } from './agents.js';
-import type { Disk, WriteResult, Written } from './disk.js';
+import type { Disk, LogRecord, WriteResult, Written } from './disk.js';
 import { isEqual } from './equal.js';
 import { Ledger } from './ledger.js';
 import { type Asked, type Oracle, Reading } from './model.js';
@@ -65,8 +65,32 @@ export class Watch {
     }
   }
 
+  /** Takes in what was on disk before the world began, as `before` saw it. */
+  readPast(records: readonly LogRecord[], before: Watch): void {
+    for (const [user, asked] of before.#asked) this.#asked.set(user, asked);
+    const past: Oracle = { ...this.#oracle, hasDecided: () => true, canBeLost: () => true };
+    const oracle: Oracle = {
+      ...past,
+      answerOf: (taskId, status) => before.#answers.get(taskId)?.get(status),
+    };
+    for (const { commit, entry, fence } of records) {
+      const { next, events } = commit;
+      this.#take(commit, entry, oracle);
+      this.ledger.onCommitted(fence, next.id, events);
+      this.ledger.onPast(next.id, events);
+      for (const event of events) {
+        if (event.type !== 'stage_authorized' || event.decision.effect === 'deny') continue;
+        const run = this.models.get(next.id)?.stage(event.stage).run ?? 0;
+        this.#world.permits.add(`${next.id}/${event.stage}/${event.action}/${run}`);
+      }
+    }
+    for (const [taskId, answers] of before.#answers) {
+      if (this.ledger.wasDispatched(taskId)) this.#answers.set(taskId, new Map(answers));
+    }
+  }
+
   #read(process: SimulatedProcess, { commit, entry }: Written): void {
-    const { next, events, at } = commit;
+    const { next, events } = commit;
     const { id } = next;
     const world = this.#world;
     world.note(
@@ -76,20 +100,26 @@ export class Watch {
     world.coverage.data.figures.events += events.length;
     if (process.number !== world.newest)
       world.violate(`process ${process.number} writes after it was replaced`);
+    this.#take(commit, entry, this.#oracle);
+    this.ledger.onCommitted(process.number, id, events);
+    world.wishers.onEvents('durable', events);
+  }
+
+  #take(commit: Commit, entry: Written['entry'], oracle: Oracle): void {
+    const { next, events, at } = commit;
+    const { id } = next;
     this.#followChain(id, commit, entry.text, entry.hash);
     try {
-      this.#readModel(id, next, events, at);
+      this.#readModel(id, next, events, at, oracle);
     } catch (error) {
       if (!(error instanceof Error)) throw error;
       const words = error instanceof Complaint ? error.message : `the model can't follow: ${error.message}`;
-      world.violate(`instance ${id} at revision ${next.revision}: ${words}`);
+      this.#world.violate(`instance ${id} at revision ${next.revision}: ${words}`);
     }
-    this.ledger.onCommitted(process, id, events);
     for (const event of events) {
       if (event.type === 'action_authorized' && event.decision.effect === 'allow')
         this.#granted.add(event.by.user);
     }
-    world.wishers.onEvents('durable', events);
   }
 
   #followChain(id: string, { next, at }: Commit, text: string, hash: string): void {
@@ -103,7 +133,13 @@ export class Watch {
     this.#heads.set(id, { revision: next.revision, seq: next.seq, hash });
   }
 
-  #readModel(id: string, next: WorkflowInstance, events: readonly WorkflowEvent[], at: number): void {
+  #readModel(
+    id: string,
+    next: WorkflowInstance,
+    events: readonly WorkflowEvent[],
+    at: number,
+    oracle: Oracle,
+  ): void {
     const [first, ...rest] = events;
     let model = this.models.get(id);
     let left = events;
@@ -114,7 +150,7 @@ export class Watch {
       left = rest;
     }
     const before = hasEnded(model) ? model.status : null;
-    const reading = new Reading(model, id, this.#oracle, at);
+    const reading = new Reading(model, id, oracle, at);
     if (first?.type === 'workflow_created' && model.retryOf !== null) this.#owe(reading, model.retryOf);
     for (const event of left) reading.apply(event);
     reading.finish();
@@ -181,7 +217,7 @@ export class Watch {
     for (const text of disk.data.history.get(instance.id) ?? []) {
       if (template !== undefined) state = code.evolve.applyEntry(template, state, code.chain.readEntry(text));
     }
-    coverage.data.figures.prefixes += 1;
+    coverage.data.figures.logs += 1;
     if (!isEqual(state, instance))
       this.#world.violate(`the log of instance ${instance.id} leads to another state`);
   }

@@ -19,10 +19,12 @@ export class Wishers {
   readonly #world: World;
   readonly #counts = new Map<string, number>();
   readonly #waiting = new Map<string, WishPlan[]>();
-  #people = 0;
+  #people: number;
 
   constructor(world: World) {
     this.#world = world;
+    this.#people = world.past === null ? 0 : world.past.world.wishers.#people;
+    if (world.past !== null) return;
     const { starts, wishes } = world.scenario;
     for (const [index, start] of starts.entries()) {
       for (let time = 0; time < start.times; time += 1) {

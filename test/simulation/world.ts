@@ -27,7 +27,7 @@ const MAX_STEPS = 200_000;
 const LIMITS = { maxInputBytes: 1_000_000 };
 const SILENT = pino({ level: 'silent' });
 /** Of the good things that happen by chance, which go on happening. */
-const GOOD: readonly Chance[] = ['step', 'big', 'approved', 'landed'];
+const GOOD: readonly Chance[] = ['step', 'look', 'big', 'approved', 'landed'];
 
 export interface WorldOptions {
   readonly scenario: Scenario;
@@ -35,6 +35,15 @@ export interface WorldOptions {
   readonly isTraced: boolean;
   /** What Cedar makes of the rules, by rules. */
   readonly cedar: ReadonlyMap<readonly Rule[], Authorizer>;
+  /** Begins where this has come to, healed, with nobody who starts anything; null: at the beginning. */
+  readonly past: Past | null;
+}
+
+export interface Past {
+  readonly world: World;
+  /** Of the other world's, as it once was. */
+  readonly disk: Disk;
+  readonly startsAt: number;
 }
 
 export class World {
@@ -60,34 +69,39 @@ export class World {
   process: SimulatedProcess | null = null;
   engine: WorkflowOrchestrator | null = null;
   /** Number of the process that opened the store last. */
-  newest = 0;
+  newest: number;
   isHealed = false;
   violation: string | null = null;
-  #ids = 0;
+  readonly past: Past | null;
+  #ids: number;
   #steps = 0;
 
-  constructor({ scenario, code, isTraced, cedar }: WorldOptions) {
+  constructor({ scenario, code, isTraced, cedar, past }: WorldOptions) {
     this.scenario = scenario;
     this.code = code;
+    this.past = past;
     this.#cedar = cedar;
+    this.#ids = past === null ? 0 : past.world.#ids;
+    this.newest = past === null ? 0 : past.world.newest;
     this.trace = new Trace(isTraced);
-    this.timeline = new Timeline(WORLD_START);
+    this.timeline = new Timeline(past === null ? WORLD_START : past.startsAt);
     this.templates = new Map(scenario.templates.map((plan) => [plan.name, { ...plan, hash: hashOf(plan) }]));
     const medic = { name: 'medic', roles: rolesOf(scenario), maxConcurrent: 50, leaseMs: null };
     this.#agents = new Map([...scenario.agents, medic].map((info) => [info.name, info]));
     this.rules = scenario.policy;
-    this.disk = new Disk(code);
+    this.disk = past === null ? new Disk(code) : past.disk;
     this.fleet = new Fleet(this);
     this.watch = new Watch(this);
     this.wishers = new Wishers(this);
     this.faults = new Faults(this);
+    if (past !== null) this.watch.readPast(past.disk.log, past.world.watch);
   }
 
   // ---- going on ----------------------------------------------------------------------------------------------------
 
   async run(): Promise<void> {
     this.#boot(0);
-    this.timeline.after(this.scenario.healAfterMs, () => this.#heal());
+    this.timeline.after(this.past === null ? this.scenario.healAfterMs : 0, () => this.#heal());
     await this.#drain();
     for (let round = 0; this.violation === null; round += 1) {
       this.#checkRest();
