@@ -166,8 +166,9 @@ async function runVariants(places: Places, threads: number, first: number): Prom
     if (answer.kind !== 'variant') return true;
     const { name, seed, violation } = answer.caught;
     caught.push(answer.caught);
-    const words = violation?.split('\n')[0] ?? `in none of ${VARIANT_SEEDS} seeds`;
-    console.log(`${violation === null ? 'MISSED' : 'caught'}  ${name}: seed ${seed}, ${words}`);
+    const missed = seed === 0 ? 'its text is not found exactly once' : `in none of ${VARIANT_SEEDS} seeds`;
+    if (violation === null) console.log(`MISSED  ${name}: ${missed}`);
+    else console.log(`caught  ${name}: seed ${seed}, ${violation.split('\n')[0]}`);
     return true;
   });
   const missed = caught.filter(({ violation }) => violation === null);

@@ -16,7 +16,8 @@ async function simulate(...args: string[]): Promise<string> {
     return stdout;
   } catch (error) {
     // what it has found is on its output
-    throw new Error((error as { stdout?: string }).stdout ?? String(error));
+    const { stdout, stderr } = error as { stdout?: string; stderr?: string };
+    throw new Error(`${stdout ?? String(error)}\n${stderr ?? ''}`);
   }
 }
 

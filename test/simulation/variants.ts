@@ -150,8 +150,8 @@ export const VARIANTS: readonly Variant[] = [
   {
     name: 'agents get more than they can take',
     file: 'dist/swarm/coordinator.js',
-    from: 'member.inFlight += 1;',
-    to: '',
+    from: 'member.inFlight += 1;\n        this.#assignments += 1;',
+    to: 'this.#assignments += 1;',
   },
   {
     name: 'capacity is not given back after a stop',
