@@ -6,7 +6,7 @@ import type { Runner } from '../transport/runner.js';
 import type { Agent } from './agent.js';
 import { remoteOrderOf } from './remote-order.js';
 import { RemoteTask } from './remote-task.js';
-import { createSdkRunner } from './sdk-runner.js';
+import { createSdkRunner, DEFAULT_STOP_GRACE_MS } from './sdk-runner.js';
 import { type Answer, ServerCalls } from './server-calls.js';
 
 const POLL_SECONDS = 20;
@@ -34,7 +34,7 @@ export interface ConnectOptions {
   readonly version?: string;
   /** Whether SIGTERM and SIGINT drain it. Default: true; a second signal ends the process at once. */
   readonly drainOnSignal?: boolean;
-  /** Hears of what goes wrong on the way to the server; it is tried again. */
+  /** Hears of what goes wrong on the way to the server; it is tried again. Default: a warning of the process, once in a row. */
   readonly onTrouble?: (error: VaporaError) => void;
 }
 
@@ -63,9 +63,12 @@ class Connection implements ConnectedAgent {
   readonly #calls: ServerCalls;
   readonly #clock: Clock;
   readonly #registration: { name: string; roles: readonly string[]; capacity: number; version?: string };
+  /** Of this process: a registration whose answer got lost is made again, and known by it. */
+  readonly #key: string;
   readonly #onTrouble: (error: VaporaError) => void;
   readonly #drainOnSignal: boolean;
   readonly #tasks = new Map<string, RemoteTask>();
+  readonly #running = new Set<Promise<void>>();
   #session: string | null = null;
   #isDraining = false;
   #isClosed = false;
@@ -80,7 +83,8 @@ class Connection implements ConnectedAgent {
     const token = options.token ?? process.env.VAPORA_TOKEN;
     this.#calls = new ServerCalls({ url: options.url, token: token === '' ? undefined : token });
     this.#clock = clock;
-    this.#onTrouble = options.onTrouble ?? (() => {});
+    this.#onTrouble = options.onTrouble ?? warnOnce();
+    this.#key = clock.newId();
     this.#drainOnSignal = options.drainOnSignal ?? true;
     const { name, roles, maxConcurrent } = this.#runner.info;
     this.#registration = {
@@ -109,19 +113,17 @@ class Connection implements ConnectedAgent {
     if (!this.#isDraining) {
       this.#isDraining = true;
       this.#unhook();
-      if (this.#session !== null) {
-        this.#calls.post(`/agents/${this.#session}/drain`, null).catch(() => undefined);
-      }
+      this.#sayDrain();
       this.#nudge();
     }
     return this.closed;
   }
 
-  async close(): Promise<void> {
+  close(): Promise<void> {
     this.#isClosed = true;
     this.#unhook();
-    for (const task of this.#tasks.values()) task.stop('agent_lost', 'the agent is leaving');
-    await this.#leave();
+    for (const task of this.#tasks.values()) task.leave();
+    this.#sayDrain();
     this.#nudge();
     return this.closed;
   }
@@ -129,6 +131,12 @@ class Connection implements ConnectedAgent {
   #unhook(): void {
     process.removeListener('SIGTERM', this.#onSignal);
     process.removeListener('SIGINT', this.#onSignal);
+  }
+
+  /** Also has an open poll answered. */
+  #sayDrain(): void {
+    if (this.#session === null) return;
+    this.#calls.post(`/agents/${this.#session}/drain`, null).catch(() => undefined);
   }
 
   /** Has the loop look again at what there is to do. */
@@ -154,6 +162,7 @@ class Connection implements ConnectedAgent {
           this.#idlePoll = null;
         }
       }
+      await this.#ended();
       await this.#leave();
       this.#settle?.resolve();
     } catch (error) {
@@ -182,13 +191,16 @@ class Connection implements ConnectedAgent {
     this.#idlePoll = idle;
     const askedAt = this.#clock.now();
     const path = `/agents/${this.#session}/poll`;
-    const answer = await this.#calls.post(path, { free, wait: POLL_SECONDS }, idle?.signal);
+    const answer = await this.#calls.post(
+      path,
+      { free, wait: POLL_SECONDS },
+      idle === null ? {} : { signal: idle.signal },
+    );
     for (const lease of listOf(answer.stop)) {
       this.#tasks.get(String(lease))?.stop('agent_lost', 'the attempt was stopped');
     }
-    // a long poll answers as soon as it delivers: the lease began at most a moment before now
-    const deliveredAt = Math.max(askedAt, this.#clock.now() - MAX_WAY_MS);
-    for (const message of listOf(answer.tasks)) this.#begin(message, deliveredAt);
+    // what is delivered to one that leaves goes to another with it
+    if (!this.#isClosed) for (const message of listOf(answer.tasks)) this.#begin(message, askedAt);
   }
 
   #begin(message: unknown, askedAt: number): void {
@@ -202,10 +214,12 @@ class Connection implements ConnectedAgent {
       onTrouble: this.#onTrouble,
     });
     this.#tasks.set(order.lease, task);
-    void task.run().then(() => {
+    const running = task.run().then(() => {
       this.#tasks.delete(order.lease);
+      this.#running.delete(running);
       this.#nudge();
     });
+    this.#running.add(running);
   }
 
   /** With what is still being worked on: the server may have been restarted since. */
@@ -215,7 +229,11 @@ class Connection implements ConnectedAgent {
       const askedAt = this.#clock.now();
       try {
         const holding = held.map(({ taskId, lease }) => ({ task_id: taskId, lease }));
-        const answer = await this.#calls.post('/agents', { ...this.#registration, holding });
+        const answer = await this.#calls.post(
+          '/agents',
+          { ...this.#registration, holding },
+          { key: this.#key },
+        );
         this.#session = String(answer.session);
         this.#confirm(held, answer, askedAt);
         return;
@@ -233,6 +251,19 @@ class Connection implements ConnectedAgent {
       if (kept.has(task.lease)) task.confirm(askedAt);
       else task.stop('lease_lost', 'the server no longer knows the lease');
     }
+  }
+
+  /**
+   * Resolves once no task acts any more, so that its next attempt does not meet it; or when those that do not listen have had their
+   * time.
+   */
+  async #ended(): Promise<void> {
+    let cancel = (): void => {};
+    const grace = new Promise<void>((resolve) => {
+      cancel = this.#clock.after(this.#runner.stopGraceMs ?? DEFAULT_STOP_GRACE_MS, resolve);
+    });
+    await Promise.race([Promise.all(this.#running), grace]);
+    cancel();
   }
 
   async #leave(): Promise<void> {
@@ -253,8 +284,19 @@ class Connection implements ConnectedAgent {
   }
 }
 
-/** Longer than an answer is under way. */
-const MAX_WAY_MS = 2_000;
+/** The same trouble again is no news. */
+function warnOnce(): (error: VaporaError) => void {
+  let last = '';
+  return ({ code, message, hint }) => {
+    if (message === last) return;
+    last = message;
+    process.emitWarning(message, {
+      type: 'VaporaWarning',
+      code,
+      ...(hint === undefined ? {} : { detail: hint }),
+    });
+  };
+}
 
 function listOf(value: unknown): readonly unknown[] {
   return Array.isArray(value) ? value : [];

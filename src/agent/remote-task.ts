@@ -4,6 +4,7 @@ import { VaporaError } from '../core/errors.js';
 import type { BlobRef, StepResult } from '../core/instance.js';
 import type { Clock, OutputArtifact, Progress, TaskOutcome } from '../core/ports.js';
 import type { AttemptVoice, Runner } from '../transport/runner.js';
+import { describe, failedOutcome } from './outcome.js';
 import type { RemoteOrder } from './remote-order.js';
 import type { ServerCalls } from './server-calls.js';
 
@@ -31,6 +32,7 @@ export class RemoteTask implements AttemptVoice {
   #lastWord: number;
   #cancelBeat: () => void = () => {};
   #isDone = false;
+  #isLeaving = false;
 
   constructor(order: RemoteOrder, askedAt: number, options: RemoteTaskOptions) {
     this.#order = order;
@@ -48,18 +50,9 @@ export class RemoteTask implements AttemptVoice {
 
   /** Resolves once there is nothing left to do about the task. Never rejects. */
   async run(): Promise<void> {
-    this.#beatLater(this.#leaseMs / BEATS_PER_LEASE);
-    const { runner } = this.#options;
-    const outcome = await runner.run(this.#order.order, this, this.#abort).catch(
-      (error: unknown): TaskOutcome => ({
-        status: 'failed',
-        error: { code: 'agent_failed', message: error instanceof Error ? error.message : 'it broke' },
-        isRetryable: true,
-        log: null,
-      }),
-    );
+    if (!(await this.#begin())) return;
     try {
-      await this.#handIn(outcome);
+      await this.#handIn(await this.#outcome());
     } catch (error) {
       if (error instanceof VaporaError) this.#options.onTrouble(error);
     } finally {
@@ -68,9 +61,43 @@ export class RemoteTask implements AttemptVoice {
     }
   }
 
+  async #outcome(): Promise<TaskOutcome> {
+    if (this.#abort.signal.aborted) return failedOutcome('agent_lost', 'it was stopped', true, null);
+    return this.#options.runner
+      .run(this.#order.order, this, this.#abort)
+      .catch((error: unknown) => failedOutcome('agent_failed', describe(error), true, null));
+  }
+
+  /**
+   * How long the delivery was on its way nobody can tell, and the call that it answers may have waited for it for long. Where too little
+   * is left for certain, the server is asked first. False: the lease may be over, so nothing is begun.
+   */
+  async #begin(): Promise<boolean> {
+    const betweenMs = this.#leaseMs / BEATS_PER_LEASE;
+    if (this.#leaseUntil - this.#options.clock.now() < 2 * betweenMs) {
+      const giveUpAt = this.#options.clock.now() + this.#leaseMs;
+      this.#leaseUntil = Math.max(this.#leaseUntil, giveUpAt);
+      try {
+        await this.#insist(() => this.#say('/heartbeat', null));
+      } catch (error) {
+        this.#isDone = true;
+        if (error instanceof VaporaError) this.#options.onTrouble(error);
+        return false;
+      }
+    }
+    if (!this.#isDone) this.#beatLater(betweenMs);
+    return true;
+  }
+
   /** The server wants the task to end, or it is somebody else's now. */
   stop(code: 'lease_lost' | 'agent_lost', why: string): void {
     if (!this.#abort.signal.aborted) this.#abort.abort(new VaporaError(code, why));
+  }
+
+  /** The agent goes: what it gives up is for the next one, and does not count as failed. */
+  leave(): void {
+    this.#isLeaving = true;
+    this.stop('agent_lost', 'the agent is leaving');
   }
 
   /** The server knows the lease, as of a question asked at that time. */
@@ -163,7 +190,7 @@ export class RemoteTask implements AttemptVoice {
   // ---- the result --------------------------------------------------------------------------------------------------
 
   async #handIn(outcome: TaskOutcome): Promise<void> {
-    if (outcome.status === 'lost') return;
+    if (outcome.status === 'lost' || (outcome.status === 'failed' && this.#isLeaving)) return;
     const log = outcome.log === null ? {} : { log: Buffer.from(outcome.log).toString('utf8') };
     if (outcome.status === 'failed') {
       const { error, isRetryable } = outcome;

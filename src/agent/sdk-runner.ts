@@ -8,7 +8,7 @@ import { type AttemptLimits, DEFAULT_LIMITS } from './limits.js';
 import { clip, completedOutcome, describe, failedOutcome, ProtocolError } from './outcome.js';
 
 /** How long a function may go on after its signal was aborted. A promise can't be killed: it is then ignored. */
-const DEFAULT_STOP_GRACE_MS = 5_000;
+export const DEFAULT_STOP_GRACE_MS = 5_000;
 
 export interface SdkRunnerOptions {
   readonly limits?: AttemptLimits;

@@ -13,6 +13,12 @@ const MAX_ANSWER_CHARACTERS = 64 * 1024 * 1024;
 
 export type Answer = Readonly<Record<string, unknown>>;
 
+export interface PostOptions {
+  readonly signal?: AbortSignal;
+  /** The same call again has the same. */
+  readonly key?: string;
+}
+
 export class ServerCalls {
   readonly #base: string;
   readonly #token: string | undefined;
@@ -27,9 +33,9 @@ export class ServerCalls {
   }
 
   /** Throws what the server answers, and `server_unreachable`. */
-  async post(path: string, body: object | null, signal?: AbortSignal): Promise<Answer> {
+  async post(path: string, body: object | null, more: PostOptions = {}): Promise<Answer> {
     const json = body === null ? {} : { body: JSON.stringify(body) };
-    const answer = await this.#call('POST', path, 'application/json', json, signal);
+    const answer = await this.#call('POST', path, 'application/json', json, more);
     return JSON.parse(await answer.text());
   }
 
@@ -50,12 +56,13 @@ export class ServerCalls {
     method: string,
     path: string,
     type: string | null,
-    more: { readonly body?: string | Uint8Array },
-    signal?: AbortSignal,
+    content: { readonly body?: string | Uint8Array },
+    { signal, key }: PostOptions = {},
   ): Promise<Response> {
     const timeout = AbortSignal.timeout(CALL_TIMEOUT_MS);
     const headers: Record<string, string> = { accept: 'application/json' };
-    if (type !== null && more.body !== undefined) headers['content-type'] = type;
+    if (key !== undefined) headers['idempotency-key'] = key;
+    if (type !== null && content.body !== undefined) headers['content-type'] = type;
     if (this.#token !== undefined) headers.authorization = `Bearer ${this.#token}`;
     let response: Response;
     try {
@@ -64,7 +71,7 @@ export class ServerCalls {
         headers,
         redirect: 'error',
         signal: signal === undefined ? timeout : AbortSignal.any([timeout, signal]),
-        ...(more.body === undefined ? {} : { body: more.body as NonNullable<RequestInit['body']> }),
+        ...(content.body === undefined ? {} : { body: content.body as NonNullable<RequestInit['body']> }),
       });
     } catch (cause) {
       throw new VaporaError('server_unreachable', `the server can't be reached: ${reasonOf(cause)}`, {

@@ -3,8 +3,9 @@ import { isUtf8 } from 'node:buffer';
 import type { BlobRef } from '../core/instance.js';
 import type { InputArtifact, TaskOrder } from '../core/ports.js';
 
-/** Text of up to this size travels with the task. */
+/** Text of up to this size travels with the task, and so much of it in all. */
 export const MAX_CONTENT_BYTES = 64 * 1024;
+const MAX_TOTAL_CONTENT_BYTES = 1024 * 1024;
 
 export interface TaskMessageParts {
   readonly input: unknown;
@@ -48,12 +49,14 @@ export async function remoteTaskMessage(
   order: TaskOrder,
   load: (ref: BlobRef) => Promise<Uint8Array>,
 ): Promise<Readonly<Record<string, unknown>>> {
+  let room = MAX_TOTAL_CONTENT_BYTES;
   const heads = (artifacts: readonly InputArtifact[]) =>
     Promise.all(
-      artifacts.map(async (artifact) => ({
-        ...artifactHead(artifact),
-        ...(await smallText(artifact, load)),
-      })),
+      artifacts.map(async (artifact) => {
+        const isSmall = artifact.size <= Math.min(MAX_CONTENT_BYTES, room);
+        if (isSmall) room -= artifact.size;
+        return { ...artifactHead(artifact), ...(isSmall ? await textOf(artifact, load) : {}) };
+      }),
     );
   return taskMessage(order, {
     input: JSON.parse(Buffer.from(await load(order.input)).toString('utf8')),
@@ -62,12 +65,11 @@ export async function remoteTaskMessage(
   });
 }
 
-async function smallText(
+async function textOf(
   ref: BlobRef,
   load: (ref: BlobRef) => Promise<Uint8Array>,
 ): Promise<{ content?: string }> {
   if (ref.inline !== undefined) return { content: ref.inline };
-  if (ref.size > MAX_CONTENT_BYTES) return {};
   const bytes = await load(ref);
   return isUtf8(bytes) ? { content: Buffer.from(bytes).toString('utf8') } : {};
 }

@@ -7,6 +7,8 @@ import type { Roster } from './roster.js';
 export interface LateResult {
   readonly taskId: string;
   readonly status: 'completed' | 'failed';
+  /** Who says, without proof, that the attempt was theirs; null: it certainly was. */
+  readonly claimant: string | null;
 }
 
 interface TaskPlace extends TaskAddress {
@@ -28,7 +30,7 @@ export class AgentWords {
   }
 
   /** Recorded in the history, never applied. Throws `instance_unknown`. */
-  async late({ taskId, status }: LateResult): Promise<void> {
+  async late({ taskId, status, claimant }: LateResult): Promise<void> {
     const place = placeOf(taskId);
     if (place === null) return;
     const { instance, ...at } = place;
@@ -36,6 +38,8 @@ export class AgentWords {
       const task = actor.instance === null ? undefined : findTask(actor.instance, at);
       // of an attempt that is current somebody else will tell; once it is not, it never is again
       if (task === undefined || (task.attempt === at.attempt && isInFlight(task))) return;
+      // a stranger's word has no place in the history
+      if (claimant !== null && (task.attempt !== at.attempt || task.agent !== claimant)) return;
       if (status === 'completed') {
         actor.send({ type: 'succeeded', ...at, artifacts: [], output: null, log: null });
       } else {

@@ -92,7 +92,6 @@ export function scheduleRequest(workflow: string, by: Principal): AuthorizationR
   };
 }
 
-/** Of what concerns the whole engine. */
 /** Of an agent that asks to be let in, for tasks of these roles. */
 export function registerRequest(agent: Principal, roles: readonly string[]): AuthorizationRequest {
   return {
@@ -103,6 +102,7 @@ export function registerRequest(agent: Principal, roles: readonly string[]): Aut
   };
 }
 
+/** Of what concerns the whole engine. */
 export function engineRequest(by: Principal, action: string): AuthorizationRequest {
   return {
     principal: userOf(by),

@@ -106,6 +106,30 @@ describe('a registration', () => {
     expect((await polling).tasks).toHaveLength(1);
   });
 
+  it('is the same again where its answer was lost, and what is held goes on', async () => {
+    const rig = await openHttpRig();
+    const body = { name: 'far-away', roles: ['far'], capacity: 2 };
+    const register = (key: string, more: object = {}, as?: string) =>
+      rig.ask('POST', '/api/v1/agents', {
+        body: { ...body, ...more },
+        headers: { 'idempotency-key': key },
+        ...(as === undefined ? {} : { as }),
+      });
+    const first = await register('one');
+    await start(rig);
+    const { lease, task_id } = await task(rig, String(first.json.session));
+    const again = await register('one', {
+      holding: [
+        { lease, task_id },
+        { lease, task_id: `${task_id}1` },
+      ],
+    });
+    expect(again.json).toEqual({ ...first.json, kept: [lease] });
+    for (const other of [register('two'), register('one', {}, 'mallory')]) {
+      expect((await other).json.code).toBe('agent_exists');
+    }
+  });
+
   it('is bound to the name and the roles of its token', () => {
     const guard = new Guard(new AllowAllAuthorizer());
     const agent: Identity = {
@@ -141,6 +165,33 @@ describe('a task', () => {
     expect([other.status, other.json.code]).toEqual([409, 'lease_lost']);
     expect((await say(rig, got.lease, 'heartbeat')).json.code).toBe('lease_lost');
     expect(await eventsOf(rig, id)).not.toContain('late_result_ignored');
+  });
+
+  it('has one result: another one under the same lease is refused, and so is anybody else', async () => {
+    const rig = await openHttpRig();
+    const session = await registered(rig);
+    const id = await start(rig);
+    const { lease } = await task(rig, session);
+    const mallory = { body: { output: 2 }, as: 'mallory' };
+    const path = `/api/v1/tasks/${lease}/complete`;
+    expect((await rig.ask('POST', path, mallory)).status).toBe(403);
+    expect((await say(rig, lease, 'complete', { output: 1 })).status).toBe(200);
+    const other = await say(rig, lease, 'complete', { output: 2 });
+    expect([other.status, other.json.code]).toEqual([409, 'lease_lost']);
+    expect((await rig.ask('POST', path, mallory)).status).toBe(403);
+    expect(await stateOf(rig, id)).toMatchObject({ stages: [{ tasks: [{ output: 1 }] }] });
+  });
+
+  it('goes to another agent where the one that it was for does not ask for it', async () => {
+    const rig = await openHttpRig({ agentLeaseMs: 1_000 });
+    const idle = await registered(rig, { name: 'idle' });
+    await start(rig);
+    const other = await registered(rig);
+    const got = async () => {
+      await poll(rig, idle, { wait: 0, free: 0 });
+      return (await poll(rig, other, { wait: 0.1 })).tasks[0]?.attempt;
+    };
+    await expect.poll(got, { timeout: 20_000 }).toBe(2);
   });
 
   it('takes content in before the result, bounded', async () => {
@@ -219,6 +270,20 @@ describe('a task', () => {
     expect((await say(rig, lease, 'heartbeat')).json.stop).toBe(true);
     expect((await say(rig, lease, 'fail', { message: 'stopped' })).status).toBe(200);
     await until(async () => (await eventsOf(rig, id)).includes('workflow_cancelled'));
+    expect(await eventsOf(rig, id)).not.toContain('late_result_ignored');
+  });
+
+  it('of another agent is not spoken of in its history by whoever only says that it was theirs', async () => {
+    const rig = await openHttpRig();
+    const session = await registered(rig);
+    const id = await start(rig);
+    const { lease, task_id } = await task(rig, session);
+    await say(rig, lease, 'fail', { message: 'busy' });
+    await registered(rig, { name: 'other', holding: [{ task_id, lease: 'made-up-lease' }] });
+    expect((await say(rig, 'made-up-lease', 'complete')).json.code).toBe('lease_lost');
+    const second = await task(rig, session);
+    await say(rig, second.lease, 'complete');
+    await stateOf(rig, id);
     expect(await eventsOf(rig, id)).not.toContain('late_result_ignored');
   });
 

@@ -38,6 +38,7 @@ export class Tokens implements TokenApi {
     by: Principal,
   ): Promise<{ readonly token: TokenInfo; readonly secret: string }> {
     checkRequest(request);
+    this.#refuseOverlap(request);
     if (this.#known.size >= MAX_TOKENS) {
       throw new VaporaError('limit_exceeded', `there are ${MAX_TOKENS} tokens already`);
     }
@@ -57,6 +58,25 @@ export class Tokens implements TokenApi {
     await this.#book.saveToken(token);
     this.#known.set(id, token);
     return { token: infoOf(token), secret: `${PREFIX}_${id}_${secret}` };
+  }
+
+  /** A token of agent `x` is for `x-1` too: where that had a token of its own, either could pass for the other. */
+  #refuseOverlap({ kind, name }: TokenRequest): void {
+    if (kind !== 'agent') return;
+    const now = this.#clock.now();
+    const other = [...this.#known.values()].find(
+      (token) =>
+        token.kind === 'agent' &&
+        token.revokedAt === null &&
+        (token.expiresAt ?? Number.POSITIVE_INFINITY) > now &&
+        (token.name.startsWith(`${name}-`) || name.startsWith(`${token.name}-`)),
+    );
+    if (other === undefined) return;
+    throw new VaporaError(
+      'input_invalid',
+      `a token of agent \`${name}\` would overlap with that of agent \`${other.name}\``,
+      { hint: 'a token is for its name and all names that begin with it and `-`: take another name' },
+    );
   }
 
   async revokeToken(id: string): Promise<TokenInfo> {

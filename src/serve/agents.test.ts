@@ -201,4 +201,69 @@ describe('an agent over the network', () => {
     expect(await eventsOf(second, id)).not.toContain('task_interrupted');
     await Promise.all([maker.close(), other.close()]);
   }, 60_000);
+
+  it('that leaves in the middle is waited for until it acts no longer, and the task goes to another', async () => {
+    const serving = await opened();
+    const said: string[] = [];
+    const maker = (name: string) =>
+      defineAgent({
+        name,
+        roles: ['maker'],
+        execute: async (_task, { signal }) => {
+          said.push(`${name} begins`);
+          if (name === 'second') return undefined;
+          await new Promise((resolve) => signal.addEventListener('abort', resolve));
+          await new Promise((resolve) => setTimeout(resolve, 200));
+          said.push(`${name} has stopped`);
+          throw new Error('given up');
+        },
+      });
+    const first = await connectAgent(maker('first'), { url: serving.url, drainOnSignal: false });
+    const id = await start(serving);
+    await until(() => said.length > 0);
+    const second = await connectAgent(maker('second'), { url: serving.url, drainOnSignal: false });
+    await first.close();
+    await until(() => said.length === 3);
+    expect(said).toEqual(['first begins', 'first has stopped', 'second begins']);
+    expect(await eventsOf(serving, id)).not.toContain('task_failed');
+    await ask(serving, 'POST', `/instances/${id}/cancel`, {});
+    await second.close();
+  });
+
+  it('is aborted when its lease is over and the server can not be reached, and says so', async () => {
+    const serving = await opened();
+    const troubles: string[] = [];
+    let why: unknown = null;
+    let said = false;
+    const maker = await connectAgent(
+      defineAgent({
+        name: 'maker',
+        roles: ['maker'],
+        execute: (_task, { signal }) =>
+          new Promise<undefined>((resolve) => {
+            said = true;
+            signal.addEventListener('abort', () => {
+              why = signal.reason;
+              resolve(undefined);
+            });
+          }),
+      }),
+      { url: serving.url, drainOnSignal: false, onTrouble: ({ code }) => troubles.push(code) },
+    );
+    await start(serving);
+    await until(() => said);
+    await serving.close(0);
+    await until(() => why !== null);
+    expect(why).toMatchObject({ code: 'lease_lost' });
+    expect(troubles).toContain('server_unreachable');
+    await maker.close();
+  });
+
+  it('ends with what the server refuses it for', async () => {
+    const serving = await opened();
+    const agent = defineAgent({ name: 'maker', roles: ['maker'], execute: () => undefined });
+    const wrong = connectAgent(agent, { url: `${serving.url}/elsewhere`, drainOnSignal: false });
+    await expect(wrong).rejects.toMatchObject({ code: 'resource_unknown' });
+    await expect(connectAgent(agent, { url: 'ftp://x' })).rejects.toMatchObject({ code: 'config_invalid' });
+  });
 });

@@ -30,7 +30,7 @@ describe('two transports as one', () => {
     const unsubscribe = transport.onChange(() => {
       changes += 1;
     });
-    const there = { name: 'there', roles: ['deployer'], capacity: 1, version: null };
+    const there = { name: 'there', roles: ['deployer'], capacity: 1, version: null, key: null };
     const { session } = await remote.desk.register('ann', there, []);
     expect(transport.agents().map(({ name }) => name)).toEqual(['here', 'there']);
     remote.desk.leave(session, 'ann');
@@ -46,7 +46,11 @@ describe('two transports as one', () => {
     const here = new MemorySink();
     transport.dispatch(orderOf({ agent: 'here' }), here);
     expect(await here.ended).toEqual(DONE);
-    await remote.desk.register('ann', { name: 'there', roles: ['deployer'], capacity: 1, version: null }, []);
+    await remote.desk.register(
+      'ann',
+      { name: 'there', roles: ['deployer'], capacity: 1, version: null, key: null },
+      [],
+    );
     const there = new MemorySink();
     const order = orderOf({ agent: 'there' });
     transport.dispatch(order, there);

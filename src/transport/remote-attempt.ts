@@ -8,16 +8,21 @@ import type { TaskOrder, TaskOutcome, TaskSink } from '../core/ports.js';
  */
 export type AttemptPhase = 'queued' | 'delivered' | 'awaited' | 'ended';
 
-/** What an agent hands in at the end; null: it ended without a word of it. */
-export type Said = 'completed' | 'failed' | null;
+/** What an agent hands in at the end, and a digest of all of it: by that a repeated result is known from another one. */
+export interface Said {
+  readonly status: 'completed' | 'failed';
+  readonly digest: string;
+}
 
 export class RemoteAttempt {
   readonly order: TaskOrder;
   readonly sink: TaskSink;
-  readonly #onEnd: (attempt: RemoteAttempt, said: Said, ending: Promise<boolean>) => void;
+  readonly #onEnd: (attempt: RemoteAttempt, said: Said | null, ending: Promise<boolean>) => void;
   phase: AttemptPhase;
   /** Secret of whoever it was delivered to; null until then. */
   lease: string | null = null;
+  /** Whoever has registered the agent that it was delivered to. */
+  owner = '';
   /** The lease is over then; nothing but the agent's words puts it off. */
   until: number;
   isStopping = false;
@@ -33,7 +38,7 @@ export class RemoteAttempt {
     sink: TaskSink,
     phase: 'queued' | 'awaited',
     until: number,
-    onEnd: (attempt: RemoteAttempt, said: Said, ending: Promise<boolean>) => void,
+    onEnd: (attempt: RemoteAttempt, said: Said | null, ending: Promise<boolean>) => void,
   ) {
     this.order = order;
     this.sink = sink;
@@ -47,9 +52,10 @@ export class RemoteAttempt {
   }
 
   /** The agent has it from now on. */
-  deliver(lease: string, until: number): void {
+  deliver(lease: string, owner: string, until: number): void {
     this.phase = 'delivered';
     this.lease = lease;
+    this.owner = owner;
     this.until = until;
   }
 
@@ -73,12 +79,12 @@ export class RemoteAttempt {
   }
 
   /** The first end counts; answers whether it is on disk and was applied. */
-  end(outcome: TaskOutcome, said: Said = null): Promise<boolean> {
+  end(outcome: TaskOutcome, said: Said | null = null): Promise<boolean> {
     this.#ending ??= this.#end(outcome, said);
     return this.#ending;
   }
 
-  #end(outcome: TaskOutcome, said: Said): Promise<boolean> {
+  #end(outcome: TaskOutcome, said: Said | null): Promise<boolean> {
     this.phase = 'ended';
     const ending = this.sink.end(outcome);
     this.#onEnd(this, said, ending);

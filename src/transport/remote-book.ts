@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import { VaporaError } from '../core/errors.js';
 import type { AgentInfo, Clock, TaskOrder, TaskSink } from '../core/ports.js';
-import { RemoteAttempt, type Said } from './remote-attempt.js';
+import { type AttemptPhase, RemoteAttempt, type Said } from './remote-attempt.js';
 import type { RemoteSession } from './remote-session.js';
 
 /** Ended attempts that are remembered, so that a repeated result is answered as the first was. */
@@ -13,8 +13,12 @@ const SWEEPS_PER_LEASE = 10;
 
 export interface EndedAttempt {
   readonly taskId: string;
+  /** Whoever has registered the agent. */
+  readonly owner: string;
+  /** The agent, where only it says that the attempt was its own; null: this process has delivered it. */
+  readonly claimant: string | null;
   /** What its agent has handed in; null: nothing before its end. */
-  readonly said: Said;
+  readonly said: Said | null;
   /** Whether it is on disk and was applied. */
   readonly ending: Promise<boolean>;
 }
@@ -50,15 +54,15 @@ export class RemoteBook {
       this.names.get(order.agent)?.attempts.delete(ended);
       if (lease === null) return;
       this.leases.delete(lease);
-      this.ended.set(lease, { taskId, said, ending });
+      this.ended.set(lease, { taskId, owner: ended.owner, claimant: null, said, ending });
     });
     this.attempts.set(order.task_id, attempt);
     this.watch();
     return attempt;
   }
 
-  hand(attempt: RemoteAttempt, lease: string): void {
-    attempt.deliver(lease, this.leaseEnd());
+  hand(attempt: RemoteAttempt, session: RemoteSession, lease: string): void {
+    attempt.deliver(lease, session.owner, this.leaseEnd());
     this.leases.set(lease, attempt);
   }
 
@@ -71,10 +75,9 @@ export class RemoteBook {
     const attempt = this.leases.get(lease);
     if (attempt === undefined && this.ended.has(lease)) throw leaseLost('it has ended');
     if (attempt === undefined) throw unknownAgent('there is no such lease');
+    refuseOthers(attempt, owner);
     const session = this.names.get(attempt.order.agent);
-    if (session === undefined) throw leaseLost('its agent has left');
-    refuseOthers(session, owner);
-    session.seenAt = this.clock.now();
+    if (session !== undefined) session.seenAt = this.clock.now();
     return attempt;
   }
 
@@ -134,8 +137,7 @@ export class RemoteBook {
 
   #sweep(now: number): void {
     for (const attempt of [...this.attempts.values()]) {
-      if (attempt.phase === 'queued' || attempt.until > now) continue;
-      this.lose(attempt, attempt.phase === 'awaited' ? 'did not come back in time' : 'let its lease run out');
+      if (attempt.until <= now) this.lose(attempt, OVERDUE[attempt.phase]);
     }
     for (const session of [...this.sessions.values()]) {
       if (session.isSilent(now, this.leaseMs)) this.remove(session, 'has been silent for too long');
@@ -143,8 +145,16 @@ export class RemoteBook {
   }
 }
 
-function refuseOthers(session: RemoteSession, owner: string): void {
-  if (session.owner === owner) return;
+const OVERDUE = {
+  queued: 'did not ask for it in time',
+  delivered: 'let its lease run out',
+  awaited: 'did not come back in time',
+  ended: 'has ended it',
+} as const satisfies Record<AttemptPhase, string>;
+
+/** Throws `unauthorized`. */
+export function refuseOthers(known: { readonly owner: string }, owner: string): void {
+  if (known.owner === owner) return;
   throw new VaporaError('unauthorized', 'the registration is somebody else’s');
 }
 

@@ -2,12 +2,14 @@
 import { VaporaError } from '../core/errors.js';
 import type { BlobRef, StepResult } from '../core/instance.js';
 import type { Progress, TaskOrder, TaskOutcome } from '../core/ports.js';
-import type { RemoteAttempt } from './remote-attempt.js';
-import { type EndedAttempt, leaseLost, newSecret, type RemoteBook } from './remote-book.js';
+import type { RemoteAttempt, Said } from './remote-attempt.js';
+import { type EndedAttempt, leaseLost, newSecret, type RemoteBook, refuseOthers } from './remote-book.js';
 import { type Registration, RemoteSession } from './remote-session.js';
 
 /** Registrations at once. */
 const MAX_SESSIONS = 10_000;
+/** Orders in one answer: each may be large, and whoever has room for more asks again. */
+const MAX_DELIVERIES = 16;
 
 export interface RemoteDeskOptions {
   readonly limits: { readonly maxArtifacts: number; readonly maxTotalArtifactBytes: number };
@@ -17,7 +19,15 @@ export interface RemoteDeskOptions {
 export interface RemoteEngine {
   /** An agent says that it is still at the attempt: has `resume` called for it, if it is current. */
   claimed(taskId: string): Promise<void>;
-  late(result: { readonly taskId: string; readonly status: 'completed' | 'failed' }): Promise<void>;
+  late(result: LateResult): Promise<void>;
+}
+
+/** What an agent handed in, where nobody waits for it any more. */
+export interface LateResult {
+  readonly taskId: string;
+  readonly status: 'completed' | 'failed';
+  /** Who says, without proof, that the attempt was theirs; null: it certainly was. */
+  readonly claimant: string | null;
 }
 
 export interface Delivery {
@@ -81,7 +91,11 @@ export class RemoteDesk {
     const book = this.#book;
     const { name } = registration;
     book.refuseIfClosed();
-    if (this.#isTaken(name) || book.names.has(name)) {
+    const known = book.names.get(name);
+    if (known !== undefined && known.owner === owner && known.isSame(registration)) {
+      return { session: known.id, kept: await this.#claimAll(known, holding) };
+    }
+    if (this.#isTaken(name) || known !== undefined) {
       throw new VaporaError('agent_exists', `there is already an agent \`${name}\``, {
         hint: 'give each agent a name of its own; one that was killed is forgotten when its lease is over',
       });
@@ -92,8 +106,7 @@ export class RemoteDesk {
     const session = new RemoteSession(newSecret(), owner, registration, book.clock.now());
     book.sessions.set(session.id, session);
     book.names.set(name, session);
-    const kept: string[] = [];
-    for (const held of holding) if (await this.#claim(session, held)) kept.push(held.lease);
+    const kept = await this.#claimAll(session, holding);
     // what an earlier process had with this agent, and it no longer is at, has died with it
     for (const attempt of [...book.attempts.values()]) {
       if (attempt.phase === 'awaited' && attempt.order.agent === name)
@@ -106,16 +119,27 @@ export class RemoteDesk {
     return { session: session.id, kept };
   }
 
+  async #claimAll(session: RemoteSession, holding: readonly Holding[]): Promise<string[]> {
+    const kept: string[] = [];
+    for (const held of holding) if (await this.#claim(session, held)) kept.push(held.lease);
+    return kept;
+  }
+
   async #claim(session: RemoteSession, { taskId, lease }: Holding): Promise<boolean> {
     const book = this.#book;
+    const { name, roles } = session.registration;
+    const held = book.leases.get(lease);
+    if (held !== undefined) return held.taskId === taskId && session.attempts.has(held);
     if (!book.attempts.has(taskId)) await this.#engine?.claimed(taskId).catch(() => undefined);
     const attempt = book.attempts.get(taskId);
-    if (book.leases.has(lease)) return false;
-    if (attempt?.phase !== 'awaited' || attempt.order.agent !== session.registration.name) {
-      if (!book.ended.has(lease)) book.ended.set(lease, { taskId, said: null, ending: NEVER_APPLIED });
+    const isOwn = attempt?.order.agent === name && roles.includes(attempt.order.role);
+    if (attempt?.phase !== 'awaited' || !isOwn) {
+      const { owner } = session;
+      const unknown = { taskId, owner, claimant: name, said: null, ending: NEVER_APPLIED };
+      if (!book.ended.has(lease)) book.ended.set(lease, unknown);
       return false;
     }
-    book.hand(attempt, lease);
+    book.hand(attempt, session, lease);
     session.attempts.add(attempt);
     return true;
   }
@@ -141,10 +165,10 @@ export class RemoteDesk {
     if (gone.aborted) return { deliveries: [], stop: [] };
     const deliveries = session
       .queued()
-      .slice(0, free)
+      .slice(0, Math.min(free, MAX_DELIVERIES))
       .map((attempt): Delivery => {
         const lease = newSecret();
-        book.hand(attempt, lease);
+        book.hand(attempt, session, lease);
         return { lease, order: attempt.order, content: (ref) => attempt.sink.blob(ref) };
       });
     return { deliveries, stop: session.stopping().flatMap(({ lease }) => lease ?? []) };
@@ -214,40 +238,43 @@ export class RemoteDesk {
   }
 
   /**
-   * Resolves once the outcome that `make` answers is on disk; the same again is answered the same. Throws `lease_lost`,
-   * `engine_stopping`, `unauthorized`.
+   * Resolves once the outcome that `make` answers is on disk; the same again is answered the same, and another one is refused. Throws
+   * `lease_lost`, `engine_stopping`, `unauthorized`.
    */
   async end(
     lease: string,
     owner: string,
-    status: 'completed' | 'failed',
+    said: Said,
     make: (attempt: RemoteAttempt) => TaskOutcome,
   ): Promise<void> {
     this.#book.refuseIfClosed();
     const before = this.#book.ended.get(lease);
-    if (before !== undefined) return this.#endAgain(lease, before, status);
+    if (before !== undefined) return this.#endAgain(lease, owner, before, said);
     const attempt = this.#book.held(lease, owner);
     const { isStopping } = attempt;
-    if (await attempt.end(make(attempt), status)) return;
+    if (await attempt.end(make(attempt), said)) return;
     // that it has stopped is what was wanted
-    if (isStopping && status === 'failed') return;
+    if (isStopping && said.status === 'failed') return;
     // an engine that stops has committed nothing: the next one is told again
     if (!isStopping) this.#book.refuseIfClosed();
-    await this.#reportLate(attempt.taskId, status);
+    await this.#reportLate({ taskId: attempt.taskId, status: said.status, claimant: null });
     throw leaseLost('it came too late');
   }
 
-  async #endAgain(lease: string, before: EndedAttempt, status: 'completed' | 'failed'): Promise<void> {
-    if (before.said === status && (await before.ending)) return;
+  async #endAgain(lease: string, owner: string, before: EndedAttempt, said: Said): Promise<void> {
+    refuseOthers(before, owner);
+    const isSame = before.said?.status === said.status && before.said.digest === said.digest;
+    if (isSame && (await before.ending)) return;
     if (before.said === null) {
       // recorded once: a repeated late result is no news
-      this.#book.ended.set(lease, { ...before, said: status, ending: NEVER_APPLIED });
-      await this.#reportLate(before.taskId, status);
+      this.#book.ended.set(lease, { ...before, said, ending: NEVER_APPLIED });
+      const { taskId, claimant } = before;
+      await this.#reportLate({ taskId, status: said.status, claimant });
     }
-    throw leaseLost('it has ended');
+    throw leaseLost(before.said === null || isSame ? 'it has ended' : 'it has ended with another result');
   }
 
-  async #reportLate(taskId: string, status: 'completed' | 'failed'): Promise<void> {
-    await this.#engine?.late({ taskId, status }).catch(() => undefined);
+  async #reportLate(result: LateResult): Promise<void> {
+    await this.#engine?.late(result).catch(() => undefined);
   }
 }

@@ -8,6 +8,8 @@ export interface Registration {
   /** Attempts at once. */
   readonly capacity: number;
   readonly version: string | null;
+  /** Of the agent's making: the same registration again, because its answer was lost, is known by it. */
+  readonly key: string | null;
 }
 
 export class RemoteSession {
@@ -37,6 +39,11 @@ export class RemoteSession {
   /** While it waits for an answer it is certainly there. */
   isSilent(now: number, leaseMs: number): boolean {
     return this.#polls === 0 && now - this.seenAt >= leaseMs;
+  }
+
+  /** Whether the registration is this one, made again. */
+  isSame({ key }: Registration): boolean {
+    return key !== null && key === this.registration.key;
   }
 
   queued(): RemoteAttempt[] {

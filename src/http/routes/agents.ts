@@ -4,6 +4,7 @@ import { VaporaError } from '../../core/errors.js';
 import type { Delivery, RemoteDesk } from '../../transport/remote-desk.js';
 import type { App, ServerContext } from '../context.js';
 import { drainAgent, listAgents, pollTasks, registerAgent, removeAgent } from '../contract/agents.js';
+import { keyIn } from '../idempotency-key.js';
 import type { Identity } from '../identity.js';
 import { addRoute } from '../routing.js';
 
@@ -24,14 +25,14 @@ export function agentRoutes(app: App, context: ServerContext): void {
       })),
     };
   });
-  addRoute(app, registerAgent, async ({ body, identity }) => {
+  addRoute(app, registerAgent, async ({ body, identity, request }) => {
     const { name, roles, capacity, version = null, holding } = body;
     guard.checkRegister(identity, name, roles);
     const desk = deskOf(context);
     const unique = [...new Set(roles)];
     const { session, kept } = await desk.register(
       ownerOf(identity),
-      { name, roles: unique, capacity, version },
+      { name, roles: unique, capacity, version, key: keyIn(request.headers) },
       holding.map(({ task_id, lease }) => ({ taskId: task_id, lease })),
     );
     return { session, lease_seconds: desk.leaseMs / 1_000, kept: [...kept] };

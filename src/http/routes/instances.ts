@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
+import type { IncomingHttpHeaders } from 'node:http';
 import type { z } from 'zod';
-import { VaporaError } from '../../core/errors.js';
 import type { WorkflowInstance } from '../../core/instance.js';
 import type { InstancePage, InstanceQuery, InstanceSummary } from '../../core/ports.js';
 import type { App, ServerContext } from '../context.js';
@@ -18,6 +18,7 @@ import {
   startInstance,
 } from '../contract/instances.js';
 import { instanceToWire, summaryToWire } from '../contract/wire.js';
+import { keyIn } from '../idempotency-key.js';
 import type { Identity } from '../identity.js';
 import { addRoute } from '../routing.js';
 
@@ -38,7 +39,7 @@ export function instanceRoutes(app: App, context: ServerContext): void {
   });
   addRoute(app, startInstance, async ({ body, identity, request, reply }) => {
     const { workflow, input, labels } = body;
-    const id = body.id ?? idOfKey(request.headers['idempotency-key'], identity);
+    const id = body.id ?? idOfKey(request.headers, identity);
     const { principal: initiator } = identity;
     const started = await api.start({
       workflow,
@@ -136,17 +137,10 @@ export async function readablePage(
   }
 }
 
-const MAX_KEY_CHARACTERS = 255;
-
 /** The same key of the same caller is the same instance, so the start happens once. Throws `input_invalid`. */
-function idOfKey(key: string | string[] | undefined, { principal }: Identity): string | undefined {
-  if (key === undefined) return undefined;
-  if (typeof key !== 'string' || key === '' || key.length > MAX_KEY_CHARACTERS) {
-    throw new VaporaError(
-      'input_invalid',
-      `header \`Idempotency-Key\` is not a text of 1 to ${MAX_KEY_CHARACTERS} characters`,
-    );
-  }
+function idOfKey(headers: IncomingHttpHeaders, { principal }: Identity): string | undefined {
+  const key = keyIn(headers);
+  if (key === null) return undefined;
   const hash = createHash('sha256')
     .update(JSON.stringify([principal.user, key]))
     .digest('hex');

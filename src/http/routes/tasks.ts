@@ -2,6 +2,8 @@ import { type AttemptLimits, DEFAULT_LIMITS } from '../../agent/limits.js';
 import { checkOutput, clip, failedOutcome, ProtocolError } from '../../agent/outcome.js';
 import { remoteOutcome } from '../../agent/remote-result.js';
 import { VaporaError } from '../../core/errors.js';
+import { sha256 } from '../../engine/digest.js';
+import type { Said } from '../../transport/remote-attempt.js';
 import type { App, ServerContext } from '../context.js';
 import {
   beatTask,
@@ -72,7 +74,7 @@ function addResultRoutes(app: App, context: ServerContext): void {
     const { lease } = params;
     const desk = deskOf(context);
     let problem: string | null = null;
-    await desk.end(lease, ownerOf(identity), 'completed', ({ order, kept }) => {
+    await desk.end(lease, ownerOf(identity), saidOf('completed', body), ({ order, kept }) => {
       try {
         return remoteOutcome(result, logBytes(log, limits), limits, (digest) => kept.get(digest));
       } catch (error) {
@@ -87,11 +89,16 @@ function addResultRoutes(app: App, context: ServerContext): void {
   addRoute(app, failTask, async ({ params, body, identity }) => {
     const { message, retryable, log } = body;
     const code = body.code ?? (retryable ? 'agent_failed' : 'task_failed');
-    await deskOf(context).end(params.lease, ownerOf(identity), 'failed', ({ order }) =>
+    const said = saidOf('failed', body);
+    await deskOf(context).end(params.lease, ownerOf(identity), said, ({ order }) =>
       failedOutcome(code, `agent \`${order.agent}\` failed: ${message}`, retryable, logBytes(log, limits)),
     );
     return {};
   });
+}
+
+function saidOf(status: Said['status'], body: unknown): Said {
+  return { status, digest: sha256(JSON.stringify(body)) };
 }
 
 function attemptLimitsOf({ limits }: ServerContext): AttemptLimits {
