@@ -5,7 +5,9 @@ import { assert, failure } from './errors.js';
 import { failAttempt, failStage } from './fail-stage.js';
 import {
   isInFlight,
+  isLive,
   isTerminal,
+  isWaiting,
   type StageState,
   type TaskState,
   type WorkflowInstance,
@@ -31,6 +33,15 @@ export function nextDueAt(instance: WorkflowInstance, now: number): number | nul
       due = Math.min(due, tasksDueAt(stage.compensation.tasks, now));
   }
   return due === Number.POSITIVE_INFINITY ? null : due;
+}
+
+/**
+ * When the engine has to be at the instance without being asked: 0, at once and all the time, while something goes on in it; its next
+ * deadline while it waits; null: never. The store keeps this as a column, which is what recovery reads.
+ */
+export function wakeAtOf(instance: WorkflowInstance): number | null {
+  if (isWaiting(instance)) return nextDueAt(instance, Number.NEGATIVE_INFINITY);
+  return isLive(instance) ? 0 : null;
 }
 
 /**

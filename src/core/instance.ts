@@ -258,14 +258,19 @@ export function isInFlight(task: TaskState): boolean {
   return task.status === 'dispatched' || task.status === 'running';
 }
 
-/**
- * Whether the engine still has something to do or to wait for: not terminal, or a dead letter is being retried.
- * The store keeps this as a column; recovery loads exactly these.
- */
+/** Whether the engine still has something to do or to wait for: not terminal, or a dead letter is being retried. */
 export function isLive(instance: WorkflowInstance): boolean {
-  return (
-    !isTerminal(instance.status) || instance.stages.some((stage) => stage.compensation.status === 'running')
-  );
+  return !isTerminal(instance.status) || isCompensating(instance);
+}
+
+/** Whether nothing goes on in it and it has not ended: a person, an agent's arrival or a deadline moves it on. */
+export function isWaiting(instance: WorkflowInstance): boolean {
+  const { status } = instance;
+  return (status === 'waiting_approval' || status === 'blocked') && !isCompensating(instance);
+}
+
+function isCompensating(instance: WorkflowInstance): boolean {
+  return instance.stages.some((stage) => stage.compensation.status === 'running');
 }
 
 /** Stages whose compensation waits for an operator. */

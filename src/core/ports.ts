@@ -51,6 +51,12 @@ export interface InstanceSummary {
 export interface InstanceQuery {
   readonly status?: InstanceStatus;
   readonly template?: string;
+  /** Name of the user who started it. */
+  readonly initiator?: string;
+  /** Milliseconds since the epoch, inclusive. */
+  readonly createdFrom?: number;
+  /** Milliseconds since the epoch, exclusive. */
+  readonly createdBefore?: number;
   /** `key=value`; all must match. */
   readonly labels?: readonly string[];
   /** Only instances with open dead letters. */
@@ -77,7 +83,12 @@ export interface InstancePage {
  *   what it could, every later call fails the same way, and the owner must end the process.
  * - Reads are never staler than the caller's own resolved writes.
  * - `load` answers null for an instance that was never saved or is deleted.
- * - `loadActive` yields each instance with {@link isLive} in batches, in no order, as of some moment after the call.
+ * - `loadActive` yields, in batches and in no order, each instance whose `wakeAtOf` is above `after` and at most `until`, as of some
+ *   moment after the call. What waits longer, and what has ended, is not read for it: its cost is that of what it yields.
+ * - `nextWakeAt` answers a time above `after` before which no instance has to be woken, where each has stayed as it was; null: none
+ *   has to be. It may be earlier than the first such time, never later.
+ * - `list` goes from the newest to the oldest by time of creation, and by ascending id where that is the same. A page costs what
+ *   the narrowest of its filters leaves to look at, and not what is stored.
  * - `changedSince` yields the ids of instances whose state is of `at` or later, in batches, in no order, as of some moment after the
  *   call.
  * - `delete` removes an instance that is not live, with its history; deleting what is not there is no error.
@@ -90,7 +101,8 @@ export interface InstancePage {
 export interface WorkflowStore {
   save(commit: Commit): Promise<StoredInstance>;
   load(id: InstanceId): Promise<StoredInstance | null>;
-  loadActive(): AsyncIterable<readonly StoredInstance[]>;
+  loadActive(after: number, until: number): AsyncIterable<readonly StoredInstance[]>;
+  nextWakeAt(after: number): Promise<number | null>;
   changedSince(at: number): AsyncIterable<readonly InstanceId[]>;
   delete(id: InstanceId): Promise<void>;
   list(query: InstanceQuery): Promise<InstancePage>;

@@ -9,7 +9,14 @@ import { assert, VaporaError } from '../core/errors.js';
 import { type Assignment, type Entry, recordsOf, type WorkflowEvent } from '../core/events.js';
 import { applyEntry } from '../core/evolve.js';
 import type { Moment, WorkflowInput } from '../core/inputs.js';
-import { findTask, isInFlight, isLive, type TaskAddress, type WorkflowInstance } from '../core/instance.js';
+import {
+  findTask,
+  isInFlight,
+  isLive,
+  isWaiting,
+  type TaskAddress,
+  type WorkflowInstance,
+} from '../core/instance.js';
 import type { InstanceId } from '../core/names.js';
 import type { StoredInstance } from '../core/ports.js';
 import type { WorkflowTemplate } from '../core/template.js';
@@ -342,9 +349,7 @@ export class InstanceActor {
   #isAtRest(): boolean {
     const { instance } = this;
     if (instance === null || this.#isTurning || this.#attempts.size > 0) return false;
-    if (!isLive(instance)) return true;
-    const waits = instance.status === 'waiting_approval' || instance.status === 'blocked';
-    return waits && !instance.stages.some((stage) => stage.compensation.status === 'running');
+    return !isLive(instance) || isWaiting(instance);
   }
 
   #settleWaiters(): void {

@@ -43,12 +43,16 @@ export class TestStore implements WorkflowStore {
     await this.meet('saveBlob');
     return this.#inner.saveBlob(bytes);
   };
-  async *loadActive(): AsyncGenerator<readonly StoredInstance[]> {
-    for await (const batch of this.#inner.loadActive()) {
+  async *loadActive(after: number, until: number): AsyncGenerator<readonly StoredInstance[]> {
+    for await (const batch of this.#inner.loadActive(after, until)) {
       await this.meet('loadActive');
       yield batch;
     }
   }
+  readonly nextWakeAt: WorkflowStore['nextWakeAt'] = async (after) => {
+    await this.meet('nextWakeAt');
+    return this.#inner.nextWakeAt(after);
+  };
   readonly changedSince: WorkflowStore['changedSince'] = (at) => this.#inner.changedSince(at);
   readonly delete: WorkflowStore['delete'] = (id) => this.#inner.delete(id);
   readonly list: WorkflowStore['list'] = (query) => this.#inner.list(query);

@@ -184,14 +184,20 @@ export class WorkflowOrchestrator extends InstanceReads implements WorkflowApi {
 
   async untilRest(id: string): Promise<WorkflowInstance> {
     const { instance } = await this.stored(id);
+    if (this.#roster.sleepsOn(instance)) return instance;
     const actor = await this.#roster.wake(instance.id);
     this.refuseIfDown();
     return this.#callers.wait(actor.untilRest());
   }
 
-  /** Wakes every live instance; answers how many. What was going on goes on. */
-  recover(): Promise<number> {
-    return this.#roster.wakeAll(() => this.#isClosing);
+  /**
+   * What was going on goes on; answers how many instances were woken for it. What waits for a person or an agent is left alone, and
+   * woken when its deadline comes or, where it missed an agent, once there is one.
+   */
+  async recover(): Promise<number> {
+    const count = await this.#roster.wakeAll(() => this.#isClosing);
+    const roles = new Set(this.swarm.status().flatMap((agent) => agent.roles));
+    return count + (await this.#wakeBlocked(roles));
   }
 
   /**
@@ -207,6 +213,7 @@ export class WorkflowOrchestrator extends InstanceReads implements WorkflowApi {
     this.#isClosing = true;
     this.#unsubscribe();
     this.#timers.close();
+    this.#roster.close();
     this.swarm.close();
     try {
       await this.#options.transport.close();
@@ -256,12 +263,17 @@ export class WorkflowOrchestrator extends InstanceReads implements WorkflowApi {
   }
 
   /** Those that wait for one of the roles and for nothing else, and so are not awake. */
-  async #wakeBlocked(roles: ReadonlySet<string>): Promise<void> {
+  async #wakeBlocked(roles: ReadonlySet<string>): Promise<number> {
+    let count = 0;
     for await (const { id } of this.summaries({ status: 'blocked' })) {
+      if (this.#isClosing) return count;
       const stored = await this.find(id);
       const waits = stored?.instance.stages.some(({ block }) => roles.has(block?.role ?? ''));
-      if (waits) await this.#roster.wake(id);
+      if (waits !== true) continue;
+      await this.#roster.wake(id);
+      count += 1;
     }
+    return count;
   }
 
   #publish(notice: Notice): void {

@@ -1,9 +1,11 @@
 /** The actors of the instances that are awake. An instance that nothing goes on in lives in the store alone. */
+import { wakeAtOf } from '../core/deadlines.js';
 import { assert } from '../core/errors.js';
-import type { WorkflowInstance } from '../core/instance.js';
+import { isWaiting, type WorkflowInstance } from '../core/instance.js';
 import type { Digest, InstanceId } from '../core/names.js';
 import type { StoredInstance } from '../core/ports.js';
 import type { WorkflowTemplate } from '../core/template.js';
+import { Alarm } from './alarm.js';
 import { nextTurn } from './clock.js';
 import { InstanceActor } from './instance-actor.js';
 import type { Shell } from './shell.js';
@@ -14,6 +16,7 @@ const WAKE_BURST = 500;
 
 export class Roster implements Iterable<InstanceActor> {
   readonly #shell: Shell;
+  readonly #alarm: Alarm;
   readonly #actors = new Map<string, InstanceActor>();
   readonly #waking = new Map<string, Promise<InstanceActor>>();
   readonly #templates = new Map<Digest, WorkflowTemplate>();
@@ -21,7 +24,14 @@ export class Roster implements Iterable<InstanceActor> {
   readonly #leftDuring = new Set<Set<string>>();
 
   constructor(shell: Shell) {
+    const { clock, store } = shell;
     this.#shell = shell;
+    this.#alarm = new Alarm({
+      clock,
+      wakeDue: (until) => this.#wakeSleepers(until),
+      nextWakeAt: (after) => store.nextWakeAt(after),
+      fail: (error) => shell.fail(error),
+    });
   }
 
   [Symbol.iterator](): Iterator<InstanceActor> {
@@ -34,6 +44,14 @@ export class Roster implements Iterable<InstanceActor> {
 
   get(id: string): InstanceActor | undefined {
     return this.#actors.get(id);
+  }
+
+  /** Whether it sleeps and waking it would change nothing: it waits for a person, and its deadline has not come. */
+  sleepsOn(instance: WorkflowInstance): boolean {
+    const { id, status } = instance;
+    if (this.#actors.has(id) || this.#waking.has(id) || status !== 'waiting_approval') return false;
+    const at = wakeAtOf(instance);
+    return at === null || at > this.#shell.clock.now();
   }
 
   /** The instance's actor, woken if need be; `stored` spares the look into the store. Throws `instance_unknown`. */
@@ -76,27 +94,53 @@ export class Roster implements Iterable<InstanceActor> {
     for (const left of this.#leftDuring) left.add(actor.id);
   }
 
-  /** Wakes every live instance; answers how many. Stops early where `isStopped` says so. */
+  /**
+   * Wakes every instance that something goes on in or whose time has come; answers how many. From then on those that sleep are woken
+   * when their time comes. Stops early where `isStopped` says so.
+   */
   async wakeAll(isStopped: () => boolean): Promise<number> {
+    const now = this.#shell.clock.now();
     let count = 0;
+    for await (const batch of this.#due(-1, now)) {
+      for (const wake of batch) {
+        if (isStopped()) return count;
+        await wake();
+        count += 1;
+        // what has been woken gets on with it while the rest is being woken
+        if (count % WAKE_BURST === 0) await nextTurn();
+      }
+    }
+    await this.#alarm.turnOn(now);
+    return count;
+  }
+
+  /** Nobody is woken any more by the time. */
+  close(): void {
+    this.#alarm.close();
+  }
+
+  /** One batch after the other: no more are awake for it at a time than are read at a time. */
+  async #wakeSleepers(until: number): Promise<void> {
+    for await (const batch of this.#due(0, until)) {
+      const turns = batch.map(async (wake) => (await wake()).ask({ type: 'tick' }));
+      await Promise.all(turns);
+    }
+  }
+
+  async *#due(after: number, until: number): AsyncGenerator<readonly (() => Promise<InstanceActor>)[]> {
     const left = new Set<string>();
     this.#leftDuring.add(left);
     try {
-      for await (const batch of this.#shell.store.loadActive()) {
-        for (const stored of batch) {
-          if (isStopped()) return count;
+      for await (const batch of this.#shell.store.loadActive(after, until)) {
+        yield batch.map((stored) => () => {
           const { id } = stored.instance;
           // what was awake since the store was read may have moved on from what was read
-          await this.wake(id, left.has(id) ? undefined : stored);
-          count += 1;
-          // what has been woken gets on with it while the rest is being woken
-          if (count % WAKE_BURST === 0) await nextTurn();
-        }
+          return this.wake(id, left.has(id) ? undefined : stored);
+        });
       }
     } finally {
       this.#leftDuring.delete(left);
     }
-    return count;
   }
 
   /**
@@ -105,8 +149,18 @@ export class Roster implements Iterable<InstanceActor> {
    */
   #retire(actor: InstanceActor): void {
     this.#shell.clock.after(0, () => {
-      if (actor.isIdle()) this.remove(actor);
+      if (!actor.isIdle()) return;
+      this.remove(actor);
+      this.#leaveToAlarm(actor);
     });
+  }
+
+  /** What waits, perhaps for days, is not kept in memory, not even its time; what waits for its next attempt is. */
+  #leaveToAlarm({ id, instance }: InstanceActor): void {
+    if (!this.#alarm.isOn || instance === null || !isWaiting(instance)) return;
+    const at = wakeAtOf(instance);
+    this.#shell.timers.set(id, null);
+    if (at !== null) this.#alarm.note(at);
   }
 
   /** Resolves once the template is on disk: an instance must never outlive what it was started with. */

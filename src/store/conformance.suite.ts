@@ -1,10 +1,12 @@
 /** What every `WorkflowStore` must do. A store's test file calls this with a way to open an empty one. */
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { isLive } from '../core/instance.js';
 import { asDigest, asInstanceId } from '../core/names.js';
-import type { InstanceQuery, StoredInstance, WorkflowStore } from '../core/ports.js';
+import type { StoredInstance, WorkflowStore } from '../core/ports.js';
 import { CHAIN_START, verifyChain } from './chain.js';
-import { collect, commit, completion, creation, deadLettered, note, TEMPLATE } from './fixtures.suite.js';
+import { collect, commit, completion, creation, note, TEMPLATE, waiting } from './fixtures.suite.js';
+import { describeLists } from './lists.suite.js';
 
 export interface StoreUnderTest {
   readonly store: WorkflowStore;
@@ -165,78 +167,6 @@ function describeHistory(current: () => WorkflowStore): void {
   });
 }
 
-async function pages(
-  store: WorkflowStore,
-  query: InstanceQuery,
-  between?: () => Promise<void>,
-): Promise<string[]> {
-  const found: string[] = [];
-  let cursor: string | undefined;
-  do {
-    const page = await store.list(cursor === undefined ? query : { ...query, cursor });
-    found.push(...page.items.map(({ id }) => id));
-    cursor = page.next ?? undefined;
-    await between?.();
-  } while (cursor !== undefined);
-  return found;
-}
-
-function describeLists(current: () => WorkflowStore): void {
-  it('lists newest first, page by page, undisturbed by new instances', async () => {
-    const ids: string[] = [];
-    for (let n = 0; n < 25; n += 1) {
-      const at = 1_000_000 + Math.floor(n / 4) * 10_000_000;
-      await current().save(creation(`page-${String(n).padStart(2, '0')}`, { at, template: 'pages' }));
-      ids.unshift(`page-${String(n).padStart(2, '0')}`);
-    }
-    let more = 0;
-    const insert = async (): Promise<void> => {
-      more += 1;
-      await current().save(creation(`zz-${more}`, { at: Date.now() + more * 1_000_000, template: 'pages' }));
-    };
-    expect(await pages(current(), { template: 'pages', limit: 7 }, insert)).toEqual(ids);
-    expect(await pages(current(), { template: 'pages', limit: 25 + more })).toHaveLength(25 + more);
-  });
-
-  it('filters by status, template, labels and open dead letters', async () => {
-    const labels = [
-      ['env', 'prod=1'],
-      ['who', "o'neill ⟨x⟩"],
-    ] as const;
-    const made = await current().save(creation('filter-a', { template: 'filter', labels }));
-    const done = await current().save(
-      creation('filter-b', { template: 'filter', labels: [['env', 'prod=1']] }),
-    );
-    await current().save(completion(done));
-    const bad = await current().save(creation('filter-c', { template: 'filter' }));
-    await current().save(deadLettered(bad));
-    const ask = async (query: Omit<InstanceQuery, 'limit' | 'template'>): Promise<string[]> =>
-      pages(current(), { ...query, template: 'filter', limit: 2 });
-    expect(await ask({})).toEqual(['filter-c', 'filter-b', 'filter-a']);
-    expect(await ask({ status: 'active' })).toEqual(['filter-a']);
-    expect(await ask({ status: 'completed' })).toEqual(['filter-b']);
-    expect(await ask({ labels: ['env=prod=1'] })).toEqual(['filter-b', 'filter-a']);
-    expect(await ask({ labels: ['env=prod=1', "who=o'neill ⟨x⟩"] })).toEqual(['filter-a']);
-    expect(await ask({ labels: ['env=prod'] })).toEqual([]);
-    expect(await ask({ withDeadLetters: true })).toEqual(['filter-c']);
-    expect(await ask({ withDeadLetters: true, status: 'completed' })).toEqual([]);
-    const [item] = (await current().list({ template: 'filter', withDeadLetters: true, limit: 1 })).items;
-    expect(item).toMatchObject({ deadLetters: 1, status: 'failed', endedAt: 1_001 });
-    expect((await current().list({ template: 'filter', status: 'active', limit: 1 })).items[0]).toEqual({
-      id: 'filter-a',
-      template: 'filter',
-      status: 'active',
-      initiator: 'ann',
-      labels: { env: 'prod=1', who: "o'neill ⟨x⟩" },
-      createdAt: 1_000,
-      updatedAt: made.instance.updatedAt,
-      endedAt: null,
-      error: null,
-      deadLetters: 0,
-    });
-  });
-}
-
 function describeBounds(current: () => WorkflowStore): void {
   it.each(['', 'x', 'bnVsbA', Buffer.from('[1]').toString('base64url')])(
     'refuses the cursor `%s`',
@@ -262,7 +192,7 @@ function describeBounds(current: () => WorkflowStore): void {
     expect(await collect(current().changedSince(at * 2))).toEqual([]);
   });
 
-  it('loads every live instance, newest state first of all, and no ended one', async () => {
+  it('loads every instance that something goes on in, newest state first of all, and no ended one', async () => {
     const live = await Promise.all(
       Array.from({ length: 1_200 }, (_, n) => current().save(creation(`live-${n}`))),
     );
@@ -271,11 +201,47 @@ function describeBounds(current: () => WorkflowStore): void {
     const changed = await current().save(note(first));
     await current().save(completion(second));
     const found = new Map(
-      (await collect(current().loadActive())).flat().map((one) => [one.instance.id, one]),
+      (await collect(current().loadActive(-1, 0))).flat().map((one) => [one.instance.id, one]),
     );
     for (const one of live.slice(2)) expect(found.get(one.instance.id)).toEqual(one);
     expect(found.get(first.instance.id)).toEqual(changed);
     expect(found.has(second.instance.id)).toBe(false);
+    expect([...found.values()].every(({ instance }) => isLive(instance))).toBe(true);
+  });
+
+  it('loads what waits by when it is due, and tells when the next is', async () => {
+    const sleep = async (id: string, deadlineAt?: number) => {
+      const made = await current().save(creation(id, deadlineAt === undefined ? {} : { deadlineAt }));
+      return current().save(waiting(made));
+    };
+    // far from all that other tests make
+    const base = 8e14;
+    for (const id of ['wake-3', 'wake-1', 'wake-2']) await sleep(id, base + Number(id.slice(-1)) * 1_000);
+    await sleep('wake-never');
+    const ended = await sleep('wake-ended', base + 1_500);
+    const resumed = await sleep('wake-moved', base + 1_600);
+    const idsOf = async (after: number, until: number) =>
+      (await collect(current().loadActive(after, until)))
+        .flat()
+        .map(({ instance }) => instance.id)
+        .sort();
+    expect(await idsOf(base + 1_000, base + 2_000)).toEqual(['wake-2', 'wake-ended', 'wake-moved']);
+    await current().save(
+      commit(ended.instance.id, ended, 5, [
+        { type: 'workflow_resumed', deadlineAt: null },
+        { type: 'workflow_completed' },
+      ]),
+    );
+    await current().save(
+      commit(resumed.instance.id, resumed, 5, [{ type: 'workflow_resumed', deadlineAt: base + 1_600 }]),
+    );
+    expect(await idsOf(base + 1_000, base + 2_000)).toEqual(['wake-2']);
+    expect(await idsOf(base, base + 3_000)).toEqual(['wake-1', 'wake-2', 'wake-3']);
+    expect(await idsOf(base + 3_000, base * 2)).toEqual([]);
+    expect(await current().nextWakeAt(base)).toBe(base + 1_000);
+    expect(await current().nextWakeAt(base + 2_999)).toBe(base + 3_000);
+    expect(await current().nextWakeAt(base + 3_000)).toBeNull();
+    expect(await idsOf(-1, 0)).toContain('wake-moved');
   });
 }
 

@@ -73,10 +73,11 @@ export interface Birth {
   readonly labels?: readonly (readonly [string, string])[];
   readonly template?: string;
   readonly user?: string;
+  readonly deadlineAt?: number;
 }
 
 export function creation(name: string, birth: Birth = {}): Commit {
-  const { at = 1_000, labels = [], template = TEMPLATE.name, user = 'ann' } = birth;
+  const { at = 1_000, labels = [], template = TEMPLATE.name, user = 'ann', deadlineAt = null } = birth;
   return commit(asInstanceId(name), null, at, [
     {
       type: 'workflow_created',
@@ -85,7 +86,7 @@ export function creation(name: string, birth: Birth = {}): Commit {
       input: { digest: asDigest('cd'.repeat(32)), size: 2, inline: '{}' },
       initiator: { user, groups: ['ops'] },
       labels,
-      deadlineAt: null,
+      deadlineAt,
       retryOf: null,
       decision: ALLOW,
     },
@@ -96,6 +97,13 @@ export function creation(name: string, birth: Birth = {}): Commit {
 export function note(previous: StoredInstance, text = 'x'): Commit {
   return commit(previous.instance.id, previous, previous.instance.updatedAt + 1, [
     { type: 'action_authorized', action: text, by: { user: 'ann', groups: [] }, decision: ALLOW },
+  ]);
+}
+
+/** Nothing goes on in it from then on. */
+export function waiting(previous: StoredInstance): Commit {
+  return commit(previous.instance.id, previous, previous.instance.updatedAt + 1, [
+    { type: 'workflow_waiting' },
   ]);
 }
 

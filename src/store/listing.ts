@@ -1,12 +1,12 @@
-/** What every store's `list` has in common: summaries, filters and cursors. */
+/** What every store's `list` has in common: summaries, filters, order and cursors. */
 import { VaporaError } from '../core/errors.js';
 import { deadLettersOf, type WorkflowInstance } from '../core/instance.js';
-import type { InstanceQuery, InstanceSummary } from '../core/ports.js';
+import type { InstancePage, InstanceQuery, InstanceSummary } from '../core/ports.js';
 
 export const MAX_PAGE = 1_000;
 const MAX_CURSOR_CHARACTERS = 2_000;
 
-/** The last item of a page. Pages go from the newest to the oldest, by time of creation and then by id. */
+/** The last item of a page. Pages go from the newest to the oldest, by time of creation, and by ascending id where that is the same. */
 export interface Position {
   readonly createdAt: number;
   readonly id: string;
@@ -32,6 +32,36 @@ export function labelTexts(instance: WorkflowInstance): string[] {
   return instance.labels.map(([key, value]) => `${key}=${value}`);
 }
 
+/** Whether the query asks for it, wherever its page begins. */
+export function matches(summary: InstanceSummary, query: InstanceQuery): boolean {
+  const { status, template, initiator, createdFrom, createdBefore, labels = [] } = query;
+  if (status !== undefined && summary.status !== status) return false;
+  if (template !== undefined && summary.template !== template) return false;
+  if (initiator !== undefined && summary.initiator !== initiator) return false;
+  if (createdFrom !== undefined && summary.createdAt < createdFrom) return false;
+  if (createdBefore !== undefined && summary.createdAt >= createdBefore) return false;
+  if (query.withDeadLetters === true && summary.deadLetters === 0) return false;
+  return labels.every((label) => hasLabel(summary, label));
+}
+
+function hasLabel({ labels }: InstanceSummary, text: string): boolean {
+  const cut = text.indexOf('=');
+  const key = text.slice(0, Math.max(0, cut));
+  return cut > 0 && Object.hasOwn(labels, key) && labels[key] === text.slice(cut + 1);
+}
+
+/** Negative where `a` is listed before `b`. Ids are compared as a database does, by their bytes. */
+export function comparePositions(a: Position, b: Position): number {
+  return b.createdAt - a.createdAt || Buffer.compare(Buffer.from(a.id), Buffer.from(b.id));
+}
+
+/** `found` is in order, begins behind the query's cursor, and has one item more than the page takes where there is a next page. */
+export function pageOf(found: readonly InstanceSummary[], query: InstanceQuery): InstancePage {
+  const items = found.slice(0, query.limit);
+  const last = items.at(-1);
+  return { items, next: last !== undefined && found.length > items.length ? encodeCursor(last) : null };
+}
+
 /** Throws `input_invalid` for a limit out of range. */
 export function checkLimit(query: Pick<InstanceQuery, 'limit'>): void {
   if (!Number.isInteger(query.limit) || query.limit < 1 || query.limit > MAX_PAGE) {
@@ -42,12 +72,16 @@ export function checkLimit(query: Pick<InstanceQuery, 'limit'>): void {
   }
 }
 
-export function encodeCursor(position: Position): string {
+/** Null: the page begins with the newest. Throws `input_invalid` for a cursor that no list has answered. */
+export function positionOf(query: InstanceQuery): Position | null {
+  return query.cursor === undefined ? null : decodeCursor(query.cursor);
+}
+
+function encodeCursor(position: Position): string {
   return Buffer.from(JSON.stringify([position.createdAt, position.id])).toString('base64url');
 }
 
-/** Throws `input_invalid` for anything that {@link encodeCursor} has not made. */
-export function decodeCursor(cursor: string): Position {
+function decodeCursor(cursor: string): Position {
   const invalid = new VaporaError('input_invalid', 'the cursor is not one that a list has answered', {
     hint: 'leave the cursor out to begin with the first page',
   });

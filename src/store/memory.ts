@@ -1,8 +1,9 @@
 /** The readable reference of the store's contract. Keeps everything in this process: for simulation and tests. */
 import { createHash } from 'node:crypto';
+import { wakeAtOf } from '../core/deadlines.js';
 import { assert } from '../core/errors.js';
 import type { Entry } from '../core/events.js';
-import { deadLettersOf, isLive, type WorkflowInstance } from '../core/instance.js';
+import { deadLettersOf, isLive } from '../core/instance.js';
 import { asDigest, type Digest, type InstanceId } from '../core/names.js';
 import type {
   Commit,
@@ -18,7 +19,7 @@ import type {
 import type { WorkflowTemplate } from '../core/template.js';
 import { encodeEntry, readEntry } from './chain.js';
 import { checkCommit, instanceExists, revisionConflict, storeClosed } from './commit-rules.js';
-import { checkLimit, decodeCursor, encodeCursor, labelTexts, type Position, summaryOf } from './listing.js';
+import { checkLimit, comparePositions, matches, pageOf, positionOf, summaryOf } from './listing.js';
 
 const BATCH = 500;
 
@@ -72,10 +73,23 @@ export class MemoryWorkflowStore implements WorkflowStore, TriggerBook, EndedIns
     return this.#data.instances.get(id) ?? null;
   }
 
-  async *loadActive(): AsyncIterable<readonly StoredInstance[]> {
+  async *loadActive(after: number, until: number): AsyncIterable<readonly StoredInstance[]> {
     this.#checkOpen();
-    const live = [...this.#data.instances.values()].filter(({ instance }) => isLive(instance));
-    for (let start = 0; start < live.length; start += BATCH) yield live.slice(start, start + BATCH);
+    const due = [...this.#data.instances.values()].filter(({ instance }) => {
+      const at = wakeAtOf(instance);
+      return at !== null && at > after && at <= until;
+    });
+    for (let start = 0; start < due.length; start += BATCH) yield due.slice(start, start + BATCH);
+  }
+
+  async nextWakeAt(after: number): Promise<number | null> {
+    this.#checkOpen();
+    let next: number | null = null;
+    for (const { instance } of this.#data.instances.values()) {
+      const at = wakeAtOf(instance);
+      if (at !== null && at > after && (next === null || at < next)) next = at;
+    }
+    return next;
   }
 
   async *changedSince(at: number): AsyncIterable<readonly InstanceId[]> {
@@ -96,17 +110,14 @@ export class MemoryWorkflowStore implements WorkflowStore, TriggerBook, EndedIns
   async list(query: InstanceQuery): Promise<InstancePage> {
     this.#checkOpen();
     checkLimit(query);
-    const after = query.cursor === undefined ? null : decodeCursor(query.cursor);
+    const after = positionOf(query);
     const found = [...this.#data.instances.values()]
-      .map(({ instance }) => instance)
-      .filter((instance) => matches(instance, query) && (after === null || isOlder(instance, after)))
-      .sort((a, b) => (isOlder(a, b) ? 1 : -1));
-    const page = found.slice(0, query.limit);
-    const last = page.at(-1);
-    return {
-      items: page.map(summaryOf),
-      next: last !== undefined && found.length > page.length ? encodeCursor(last) : null,
-    };
+      .map(({ instance }) => summaryOf(instance))
+      .filter(
+        (summary) => matches(summary, query) && (after === null || comparePositions(after, summary) < 0),
+      )
+      .sort(comparePositions);
+    return pageOf(found, query);
   }
 
   async *history(id: InstanceId, afterRevision = 0): AsyncIterable<Entry> {
@@ -176,20 +187,8 @@ export class MemoryWorkflowStore implements WorkflowStore, TriggerBook, EndedIns
   }
 }
 
-function matches(instance: WorkflowInstance, query: InstanceQuery): boolean {
-  if (query.status !== undefined && instance.status !== query.status) return false;
-  if (query.template !== undefined && instance.templateName !== query.template) return false;
-  if (query.withDeadLetters === true && deadLettersOf(instance).length === 0) return false;
-  const labels = labelTexts(instance);
-  return (query.labels ?? []).every((label) => labels.includes(label));
-}
-
 type End = Pick<EndedInstance, 'id' | 'endedAt'>;
 
 function isEndedBefore(a: End, b: End): boolean {
   return a.endedAt < b.endedAt || (a.endedAt === b.endedAt && a.id < b.id);
-}
-
-function isOlder(a: Position, b: Position): boolean {
-  return a.createdAt < b.createdAt || (a.createdAt === b.createdAt && a.id < b.id);
 }

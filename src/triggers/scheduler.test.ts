@@ -73,11 +73,11 @@ class Bench {
     await this.clock.advance(ms);
   }
 
-  /** Minutes past twelve of the instances that there are, the first first. */
+  /** Minutes past twelve of the instances that there are, in order. */
   async started(): Promise<string[]> {
     await this.clock.advance(0);
     const { items } = (await this.engine?.api.list({ limit: 1_000 })) ?? { items: [] };
-    return items.map(({ labels }) => labels.scheduled?.slice(14, 19) ?? '').reverse();
+    return items.map(({ labels }) => labels.scheduled?.slice(14, 19) ?? '').sort();
   }
 }
 

@@ -6,6 +6,7 @@ export interface EngineCode {
   readonly commitRules: typeof import('../../src/store/commit-rules.js');
   readonly memory: typeof import('../../src/store/memory.js');
   readonly errors: typeof import('../../src/core/errors.js');
+  readonly deadlines: typeof import('../../src/core/deadlines.js');
   readonly evolve: typeof import('../../src/core/evolve.js');
   readonly instance: typeof import('../../src/core/instance.js');
   readonly cedar: typeof import('../../src/auth/cedar.js');
@@ -20,6 +21,7 @@ export async function loadEngine(folder: string): Promise<EngineCode> {
     commitRules: await load('store/commit-rules.js'),
     memory: await load('store/memory.js'),
     errors: await load('core/errors.js'),
+    deadlines: await load('core/deadlines.js'),
     evolve: await load('core/evolve.js'),
     instance: await load('core/instance.js'),
     cedar: await load('auth/cedar.js'),

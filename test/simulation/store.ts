@@ -121,17 +121,24 @@ export class SimulatedStore implements WorkflowStore {
     return this.#read('load', () => this.#reader.load(id));
   }
 
-  async *loadActive(): AsyncIterable<readonly StoredInstance[]> {
-    const isLive = this.#process.world.code.instance.isLive;
-    const live = await this.#read('load_active', async () => {
-      const found = [...this.#disk.data.instances.values()].filter(({ instance }) => isLive(instance));
+  async *loadActive(after: number, until: number): AsyncIterable<readonly StoredInstance[]> {
+    const { wakeAtOf } = this.#process.world.code.deadlines;
+    const due = await this.#read('load_active', async () => {
+      const found = [...this.#disk.data.instances.values()].filter(({ instance }) => {
+        const at = wakeAtOf(instance);
+        return at !== null && at > after && at <= until;
+      });
       this.#process.world.watch.onRecovery(this.#disk, found);
       return found;
     });
-    for (let start = 0; start < live.length; start += 2) {
+    for (let start = 0; start < due.length; start += 2) {
       if (start > 0) await this.#read('load_active', async () => null);
-      yield live.slice(start, start + 2);
+      yield due.slice(start, start + 2);
     }
+  }
+
+  nextWakeAt(after: number): Promise<number | null> {
+    return this.#read('load_active', () => this.#reader.nextWakeAt(after));
   }
 
   async *changedSince(at: number): AsyncIterable<readonly InstanceId[]> {

@@ -15,6 +15,18 @@ import { type FileEngine, parseStoreUrl, type StoreUrl } from './url.js';
 
 const NAMESPACE = 'vapora';
 
+const MIB = 1024 * 1024;
+/**
+ * By itself the engine takes half of the machine's memory for blocks that it has read, and keeps up to a gigabyte of what it has
+ * written. These bound both, and with the latter the log that it reads again on opening. It reads them from the environment, where
+ * whatever is set already stands.
+ */
+const ENGINE_BOUNDS: Readonly<Record<string, number>> = {
+  SURREAL_ROCKSDB_BLOCK_CACHE_SIZE: 32 * MIB,
+  SURREAL_ROCKSDB_WRITE_BUFFER_SIZE: 16 * MIB,
+  SURREAL_ROCKSDB_MAX_WRITE_BUFFER_NUMBER: 3,
+};
+
 interface Parked {
   readonly surreal: Surreal;
   isInUse: boolean;
@@ -117,6 +129,7 @@ function notADatabase(path: string): VaporaError {
 }
 
 async function openEngine(url: string, place: string, clock: Clock): Promise<Surreal> {
+  for (const [name, value] of Object.entries(ENGINE_BOUNDS)) process.env[name] ??= String(value);
   const { createNodeEngines } = await import('@surrealdb/node').catch((error: unknown) => {
     throw new VaporaError('store_unreadable', `the embedded engine is not installed: ${messageOf(error)}`, {
       hint: 'install `@surrealdb/node`, or use a server by `ws://`',

@@ -107,13 +107,15 @@ describe('a data directory', () => {
 
   it('is taken over from a process that is dead though its parent has not noticed', async () => {
     // the shell becomes `sleep`, which never asks after its child
-    const parent = spawn('sh', ['-c', 'sleep 0 & echo $!; exec sleep 60'], {
+    const parent = spawn('sh', ['-c', 'sleep 60 & echo $!; exec sleep 60'], {
       stdio: ['ignore', 'pipe', 'ignore'],
     });
     try {
       const pid = await new Promise<number>((resolve) =>
         parent.stdout.once('data', (data) => resolve(Number(data))),
       );
+      await expect.poll(() => readFile(`/proc/${parent.pid}/comm`, 'utf8')).toBe('sleep\n');
+      process.kill(pid, 'SIGKILL');
       const stat = async () => (await readFile(`/proc/${pid}/stat`, 'utf8')).split(') ')[1]?.split(' ') ?? [];
       await expect.poll(async () => (await stat())[0]).toBe('Z');
       const boot = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();

@@ -19,6 +19,7 @@ import {
   instanceId,
   joinEntries,
   journalRange,
+  LABELS,
 } from './rows.js';
 import type { StoreStatistics } from './statistics.js';
 import type { NewEntry, Unwritten, UnwrittenBook } from './unwritten.js';
@@ -106,10 +107,15 @@ export class Projection {
     }
   }
 
-  /** Flushes, and empties the journal. */
-  async finish(): Promise<void> {
+  /** Flushes, and empties the journal of what it holds at the time of the call. */
+  async writeOut(): Promise<void> {
     await this.flush();
     await this.#exclusively(() => this.#trim(1));
+  }
+
+  /** The same, and nothing more afterwards. */
+  async finish(): Promise<void> {
+    await this.writeOut();
     this.stop();
   }
 
@@ -254,9 +260,12 @@ export class Projection {
 
 const STATEMENTS = `BEGIN; ${CHECK_FENCE}
   FOR $range IN $cleared { DELETE $range RETURN NONE };
+  DELETE (SELECT VALUE type::record('instance_labels', [labels, position])
+    FROM (SELECT labels, position FROM (SELECT * FROM $gone) SPLIT labels)) RETURN NONE;
   DELETE $gone RETURN NONE;
   INSERT INTO workflow_instances $fresh RETURN NONE;
   FOR $row IN $changed { UPSERT $row.id CONTENT $row.content RETURN NONE };
+  INSERT IGNORE INTO instance_labels $labels RETURN NONE;
   INSERT INTO workflow_history $history RETURN NONE;
   FOR $row IN $rewritten { UPSERT $row.id CONTENT $row.content RETURN NONE };
   COMMIT`;
@@ -270,6 +279,8 @@ function fits(batch: readonly Unwritten[], next: Unwritten): boolean {
 interface Values {
   readonly fresh: ({ id: RecordId } & InstanceColumns)[];
   readonly changed: { id: RecordId; content: InstanceColumns }[];
+  /** They and the time of creation never change, so what is there already stays. */
+  readonly labels: { id: RecordId }[];
   readonly history: { id: RecordId; entries: string }[];
   readonly rewritten: { id: RecordId; content: { entries: string } }[];
   readonly cleared: unknown[];
@@ -279,6 +290,7 @@ interface Values {
 function valuesOf(batch: readonly Unwritten[], isFirstTry: boolean): Values {
   const fresh: Values['fresh'] = [];
   const changed: Values['changed'] = [];
+  const labels: Values['labels'] = [];
   const history: Values['history'] = [];
   const rewritten: Values['rewritten'] = [];
   const cleared = batch.filter(({ clears }) => clears > 0);
@@ -287,6 +299,7 @@ function valuesOf(batch: readonly Unwritten[], isFirstTry: boolean): Values {
     const content = columnsOf(stored);
     if (isNew && isFirstTry) fresh.push({ id: instanceId(id), ...content });
     else changed.push({ id: instanceId(id), content });
+    for (const label of content.labels) labels.push({ id: new RecordId(LABELS, [label, content.position]) });
     for (const row of historyRows(id, entries)) {
       const content = { entries: joinEntries(row.entries) };
       if (isFirstTry) history.push({ id: row.id, ...content });
@@ -296,6 +309,7 @@ function valuesOf(batch: readonly Unwritten[], isFirstTry: boolean): Values {
   return {
     fresh,
     changed,
+    labels,
     history,
     rewritten,
     cleared: cleared.map(({ id }) => historyRange(id, 0)),

@@ -1,14 +1,17 @@
 /** Between the database's rows and what they mean. */
 import { BoundExcluded, BoundIncluded, RecordId, RecordIdRange } from 'surrealdb';
+import { wakeAtOf } from '../../core/deadlines.js';
 import { type ErrorCode, VaporaError } from '../../core/errors.js';
 import { deadLettersOf, type InstanceStatus, isLive, type WorkflowInstance } from '../../core/instance.js';
 import { asDigest, asInstanceId, type InstanceId } from '../../core/names.js';
 import type { InstanceSummary, StoredInstance } from '../../core/ports.js';
-import { labelTexts } from '../listing.js';
+import { labelTexts, type Position } from '../listing.js';
 
 export const INSTANCES = 'workflow_instances';
 export const HISTORY = 'workflow_history';
 export const JOURNAL = 'journal';
+/** id: [`key=value`, position] of each label of each instance. */
+export const LABELS = 'instance_labels';
 
 export function instanceId(id: string): RecordId {
   return new RecordId(INSTANCES, id);
@@ -54,6 +57,9 @@ export interface InstanceColumns {
   readonly error_message?: string;
   readonly dead_letters: number;
   readonly live: boolean;
+  readonly position: string;
+  readonly lettered?: string;
+  readonly wake?: string;
   readonly revision: number;
   readonly seq: number;
   readonly head: string;
@@ -65,7 +71,31 @@ export function wellFormed(text: string): string {
   return text.replace(/\p{Surrogate}/gu, '\ufffd');
 }
 
+const TIME_DIGITS = 16;
+
+/** Sorts as the time does: an index over such texts is read from any time on. */
+export function timeText(at: number): string {
+  return String(Math.max(0, at)).padStart(TIME_DIGITS, '0');
+}
+
+/** Sorts as lists do: the newest first, by id where the time is the same. */
+export function positionText({ createdAt, id }: Position): string {
+  return timeText(Number.MAX_SAFE_INTEGER - createdAt) + id;
+}
+
+/** The parts of `wake`, and of a position. */
+export function wakeTime(wake: string): number {
+  return Number(wake.slice(0, TIME_DIGITS));
+}
+
+export function wakeId(wake: string): string {
+  return wake.slice(TIME_DIGITS);
+}
+
 export function columnsOf({ instance, head }: StoredInstance): InstanceColumns {
+  const wakeAt = wakeAtOf(instance);
+  const deadLetters = deadLettersOf(instance).length;
+  const position = positionText(instance);
   return {
     template_name: instance.templateName,
     template_hash: instance.templateHash,
@@ -78,8 +108,12 @@ export function columnsOf({ instance, head }: StoredInstance): InstanceColumns {
     ...(instance.error === null
       ? {}
       : { error_code: instance.error.code, error_message: wellFormed(instance.error.message) }),
-    dead_letters: deadLettersOf(instance).length,
+    dead_letters: deadLetters,
     live: isLive(instance),
+    position,
+    ...(deadLetters === 0 ? {} : { lettered: position }),
+    // with the id behind the time each is there once, so pages can begin after the last of the page before
+    ...(wakeAt === null ? {} : { wake: timeText(wakeAt) + instance.id }),
     revision: instance.revision,
     seq: instance.seq,
     head,
@@ -106,7 +140,8 @@ export function storedOf(row: StateRow, place: string): StoredInstance {
 export const SUMMARY_COLUMNS =
   'id, template_name, status, initiator, labels, created_at, updated_at, ended_at, error_code, error_message, dead_letters';
 
-export interface SummaryRow extends Omit<InstanceColumns, 'state' | 'head' | 'seq' | 'revision' | 'live'> {
+export interface SummaryRow
+  extends Omit<InstanceColumns, 'state' | 'head' | 'seq' | 'revision' | 'live' | 'wake' | 'lettered'> {
   readonly id: RecordId;
 }
 

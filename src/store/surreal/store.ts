@@ -1,6 +1,7 @@
 /** The store that matters: SurrealDB, embedded or as a server, behind one journal. */
 import { LRUCache } from 'lru-cache';
 import { RecordId } from 'surrealdb';
+import { wakeAtOf } from '../../core/deadlines.js';
 import type { DecisionBook, RecordedDecision } from '../../core/decision-log.js';
 import { assert, VaporaError } from '../../core/errors.js';
 import type { Entry } from '../../core/events.js';
@@ -31,11 +32,13 @@ import { type Change, CommitQueue, type Session } from './commit-queue.js';
 import { openDatabase } from './connection.js';
 import type { Database } from './database.js';
 import { DecisionTable } from './decision-table.js';
+import { DUE_BATCH, loadDueRows, nextWakeRow } from './due.js';
 import { isConflict, isFull, storeFailure } from './fault.js';
 import { HeadBook } from './head-book.js';
+import { listInstances } from './list.js';
 import { migrate } from './migrate.js';
 import { Projection } from './projection.js';
-import { countLive, idsChangedSince, listEnded, listInstances, loadLive, readHistory } from './queries.js';
+import { countLive, idsChangedSince, listEnded, readHistory } from './queries.js';
 import { type Fold, type JournalTail, recover, takeOver } from './recovery.js';
 import { deletionText, instanceId, type StateRow, storedOf } from './rows.js';
 import { noStatistics, type StoreStatistics } from './statistics.js';
@@ -44,7 +47,6 @@ import { UnwrittenBook } from './unwritten.js';
 const PARTITION = 'main';
 const MAX_TEMPLATES = 1_000;
 const MAX_TRIES = 8;
-const LIVE_BATCH = 500;
 
 export interface SurrealStoreOptions {
   readonly clock: Clock;
@@ -194,16 +196,30 @@ export class SurrealWorkflowStore
     return row === undefined ? null : storedOf(row, this.#db.place);
   }
 
-  async *loadActive(): AsyncIterable<readonly StoredInstance[]> {
+  async *loadActive(after: number, until: number): AsyncIterable<readonly StoredInstance[]> {
     this.#checkUsable();
     // what is not written out yet is at hand, and newer than its row
     const unwritten = [...this.#book.values()];
-    const seen = new Set(unwritten.map(({ id }) => id));
-    const live = unwritten.flatMap(({ stored }) =>
-      stored !== null && isLive(stored.instance) ? [stored] : [],
-    );
-    for (let start = 0; start < live.length; start += LIVE_BATCH) yield live.slice(start, start + LIVE_BATCH);
-    yield* loadLive(this.#db, (id) => (seen.has(id) ? null : this.#book.get(id)?.stored));
+    const newer = new Set<string>(unwritten.map(({ id }) => id));
+    const due = unwritten.flatMap(({ stored }) => {
+      const at = stored === null ? null : wakeAtOf(stored.instance);
+      return stored !== null && at !== null && at > after && at <= until ? [stored] : [];
+    });
+    for (let start = 0; start < due.length; start += DUE_BATCH) yield due.slice(start, start + DUE_BATCH);
+    yield* loadDueRows(this.#db, after, until, (id) => newer.has(id));
+  }
+
+  async nextWakeAt(after: number): Promise<number | null> {
+    this.#checkUsable();
+    const times: number[] = [];
+    // before the rows are read: what is written out meanwhile must be in one of the two
+    for (const { stored } of this.#book.values()) {
+      const at = stored === null ? null : wakeAtOf(stored.instance);
+      if (at !== null && at > after) times.push(at);
+    }
+    const written = await nextWakeRow(this.#db, after);
+    if (written !== null) times.push(written);
+    return times.length === 0 ? null : times.reduce((first, at) => Math.min(first, at));
   }
 
   async *changedSince(at: number): AsyncIterable<readonly InstanceId[]> {
@@ -233,8 +249,13 @@ export class SurrealWorkflowStore
 
   async list(query: InstanceQuery): Promise<InstancePage> {
     this.#checkUsable();
-    await this.#projection.flush();
-    return listInstances(this.#db, query, this.#clock.now());
+    return listInstances(this.#db, query, [...this.#book.values()]);
+  }
+
+  /** Writes out what was put off, as happens by itself within seconds: rows, histories, and the journal's end. */
+  writeOut(): Promise<void> {
+    this.#checkUsable();
+    return this.#projection.writeOut();
   }
 
   async *history(id: InstanceId, afterRevision = 0): AsyncIterable<Entry> {
