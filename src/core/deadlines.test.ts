@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { type Case, make, play, testCases } from './cases.suite.js';
-import { nextDueAt } from './deadlines.js';
+import { nextDueAt, wakeAtOf } from './deadlines.js';
 import { decide } from './decide.js';
 import { graph, Scenario, START, stage, template } from './scenario.suite.js';
 
@@ -172,5 +172,20 @@ describe('a deadline', () => {
     expect(late.map((event) => event.role)).toEqual(['undo-b']);
     const tick = decide(shape, run.state, { type: 'tick' }, run.moment);
     expect(tick).toEqual([]);
+  });
+
+  it('is when the engine has to be at an instance: always, at its next deadline, or never', () => {
+    const gate = stage('b', { approvalRequired: true, approvalTimeoutMs: 60_000 });
+    const asked = new Scenario(template(['a', gate]));
+    expect(wakeAtOf(asked.state)).toBe(0);
+    asked.settle();
+    expect([asked.state.status, wakeAtOf(asked.state)]).toEqual(['waiting_approval', START + 60_000]);
+    const limited = new Scenario(template(['a', gate], { timeoutMs: 5_000 })).settle();
+    expect(wakeAtOf(limited.state)).toBe(START + 5_000);
+    const delayed = new Scenario(template(['a']), { replies: { 'do-a': ['retry'] } }).settle();
+    expect(wakeAtOf(delayed.state)).toBe(0);
+    const denied = new Scenario(template(['a']), { denials: { a: 1 } }).settle();
+    expect([denied.state.status, wakeAtOf(denied.state)]).toEqual(['blocked', null]);
+    expect(wakeAtOf(new Scenario(template(['a'])).run().state)).toBeNull();
   });
 });

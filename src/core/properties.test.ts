@@ -1,12 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { wakeAtOf } from './deadlines.js';
 import { decide } from './decide.js';
 import { Draft } from './draft.js';
 import { asksFor, type Question } from './effects.js';
 import { assert, VaporaError } from './errors.js';
 import type { WorkflowEvent } from './events.js';
 import { advance } from './forward.js';
-import { isTerminal, type WorkflowInstance } from './instance.js';
+import { isLive, isTerminal, type WorkflowInstance } from './instance.js';
 import { arbitraryMoves, arbitraryTemplate, inputOf, type Move } from './random.suite.js';
 import { Scenario } from './scenario.suite.js';
 import type { WorkflowTemplate } from './template.js';
@@ -63,6 +64,15 @@ describe('any instance, whatever arrives', () => {
   it('never changes its status once it has ended', () => {
     always((run, before) => {
       if (isTerminal(before.status)) expect(run.state.status).toBe(before.status);
+    });
+  });
+
+  it('misses nothing while it sleeps: what waits has nothing to do before its time comes', () => {
+    always(({ state, effects }) => {
+      const at = wakeAtOf(state);
+      if (at === 0) return expect(isLive(state)).toBe(true);
+      if (isTerminal(state.status)) return expect([at, effects]).toEqual([null, []]);
+      expect(effects).toEqual(at === null ? [] : [{ type: 'timer', at }]);
     });
   });
 
