@@ -1,6 +1,4 @@
 /** The store that matters: SurrealDB, embedded or as a server, behind one journal. */
-import { LRUCache } from 'lru-cache';
-import { RecordId } from 'surrealdb';
 import { wakeAtOf } from '../../core/deadlines.js';
 import type { DecisionBook, RecordedDecision } from '../../core/decision-log.js';
 import { assert, VaporaError } from '../../core/errors.js';
@@ -42,10 +40,10 @@ import { countLive, idsChangedSince, listEnded, readHistory } from './queries.js
 import { type Fold, type JournalTail, recover, takeOver } from './recovery.js';
 import { deletionText, instanceId, type StateRow, storedOf } from './rows.js';
 import { noStatistics, type StoreStatistics } from './statistics.js';
+import { TemplateTable } from './template-table.js';
 import { UnwrittenBook } from './unwritten.js';
 
 const PARTITION = 'main';
-const MAX_TEMPLATES = 1_000;
 const MAX_TRIES = 8;
 
 export interface SurrealStoreOptions {
@@ -76,7 +74,7 @@ export class SurrealWorkflowStore
   readonly #marks: BodyTable<TriggerMark>;
   readonly #tokens: BodyTable<ApiToken>;
   readonly #decisions: DecisionTable;
-  readonly #templates: LRUCache<Digest, WorkflowTemplate>;
+  readonly #templates: TemplateTable;
   readonly #statistics = noStatistics();
   #failure: VaporaError | null = null;
   #closing: Promise<void> | null = null;
@@ -87,7 +85,7 @@ export class SurrealWorkflowStore
     session: Session;
     book: UnwrittenBook;
     tail: JournalTail;
-    templates: LRUCache<Digest, WorkflowTemplate>;
+    templates: TemplateTable;
   }) {
     const { db, options, session, book, tail } = parts;
     const { clock } = options;
@@ -155,10 +153,9 @@ export class SurrealWorkflowStore
     await migrate(db, clock);
     const session = await takeOver(db, clock, PARTITION);
     const book = new UnwrittenBook();
-    const templates = new LRUCache<Digest, WorkflowTemplate>({ max: MAX_TEMPLATES });
+    const templates = new TemplateTable(db);
     const fold = options.fold ?? applyEntry;
-    const loadTemplate = (hash: Digest): Promise<WorkflowTemplate | null> =>
-      readTemplate(db, templates, hash);
+    const loadTemplate: TemplateTable['load'] = (hash) => templates.load(hash);
     const tail = await recover({ db, clock, session, book, fold, loadTemplate });
     const store = new SurrealWorkflowStore({ db, options, session, book, tail, templates });
     // what was recovered is written out in the background: nobody has to wait for it
@@ -266,17 +263,12 @@ export class SurrealWorkflowStore
 
   async saveTemplate(template: WorkflowTemplate): Promise<void> {
     this.#checkUsable();
-    if (this.#templates.has(template.hash)) return;
-    const rows = [{ id: template.hash, body: JSON.stringify(template) }];
-    await this.#write(async () => {
-      await this.#db.run('INSERT IGNORE INTO workflow_templates $rows RETURN NONE', { rows });
-    });
-    this.#templates.set(template.hash, template);
+    await this.#templates.save(template, (work) => this.#write(work));
   }
 
   async loadTemplate(hash: Digest): Promise<WorkflowTemplate | null> {
     this.#checkUsable();
-    return readTemplate(this.#db, this.#templates, hash);
+    return this.#templates.load(hash);
   }
 
   async saveBlob(bytes: Uint8Array): Promise<Digest> {
@@ -391,21 +383,4 @@ export class SurrealWorkflowStore
       }
     }
   }
-}
-
-async function readTemplate(
-  db: Database,
-  cache: LRUCache<Digest, WorkflowTemplate>,
-  hash: Digest,
-): Promise<WorkflowTemplate | null> {
-  const known = cache.get(hash);
-  if (known !== undefined) return known;
-  const [found] = await db.run('SELECT VALUE body FROM $id', {
-    id: new RecordId('workflow_templates', hash),
-  });
-  const body = (found as readonly unknown[])[0];
-  if (typeof body !== 'string') return null;
-  const template = JSON.parse(body) as WorkflowTemplate;
-  cache.set(hash, template);
-  return template;
 }
