@@ -25,6 +25,8 @@ import type { MetricSources, Metrics } from './observe/metrics.js';
 import { type Observation, openObservation } from './observe/observation.js';
 import { observedAuthorizer } from './observe/observers.js';
 import { packageVersion } from './observe/package-version.js';
+import { Archive } from './retention/archive.js';
+import { Retention } from './retention/retention.js';
 import { SurrealWorkflowStore } from './store/surreal/store.js';
 import { InProcessTransport } from './transport/in-process.js';
 import { JoinedTransport } from './transport/joined.js';
@@ -67,6 +69,8 @@ export interface Engine {
   readonly remote: RemoteTransport | null;
   /** Schedules, webhooks and chains. They start nothing by themselves before `triggers.start()`. */
   readonly triggers: Triggers;
+  /** Lets go of what has ended, and of content that nothing refers to. It does nothing by itself before `retention.start()`. */
+  readonly retention: Retention;
   /** Resolves, with why, when the engine can't go on; end the process then: the next one recovers. */
   readonly failed: Promise<VaporaError>;
   /** Wakes every instance that is not at an end; answers how many. Without it, only what is asked for is woken. */
@@ -118,12 +122,8 @@ async function assemble(config: EngineConfig, options: EngineOptions, around: Su
   const { clock, log, env, authorizer, watch } = around;
   const { engine: settings } = config;
   const { observer, metrics } = watch;
-  let onFailure: (error: VaporaError) => void = () => {};
-  const storeFailed = new Promise<VaporaError>((resolve) => {
-    onFailure = resolve;
-  });
   const agents = openAgents(config, options, clock);
-  const { store, letGo } = await openStore(config, { clock, onFailure, metrics });
+  const { store, failed, letGo } = await openStore(config, clock, metrics);
   const templates = templatesOf(config, options.workflows ?? []);
   const decisions =
     options.recordsDecisions === true ? new DecisionLog(authorizer, { book: store, clock, log }) : null;
@@ -135,6 +135,7 @@ async function assemble(config: EngineConfig, options: EngineOptions, around: Su
     clock,
     log,
     observer,
+    anchors: (id) => store.attic.anchors(id),
     templates,
     maxParallelTasks: settings.maxParallelTasks,
     limits: settings.limits,
@@ -143,6 +144,7 @@ async function assemble(config: EngineConfig, options: EngineOptions, around: Su
   agents.attach(orchestrator);
   const parts = { store, authorizer: asked, clock, log, templates };
   const triggers = openTriggers(orchestrator, parts, config, env);
+  const retention = openRetention(orchestrator, { store, triggers, clock, log, metrics }, config);
   metrics?.begin(await store.countLive(), sourcesOf(orchestrator, store));
   return {
     api: orchestrator,
@@ -155,7 +157,8 @@ async function assemble(config: EngineConfig, options: EngineOptions, around: Su
     transport: agents.local,
     remote: agents.remote,
     triggers,
-    failed: Promise.race([orchestrator.failed, storeFailed]),
+    retention,
+    failed: Promise.race([orchestrator.failed, failed]),
     recover: async () => {
       const startedAt = clock.now();
       const woken = await orchestrator.recover();
@@ -166,6 +169,7 @@ async function assemble(config: EngineConfig, options: EngineOptions, around: Su
     drain: (graceMs) => drain(orchestrator.swarm, clock, graceMs, agents.outlives),
     close: async () => {
       await triggers.close();
+      await retention.close();
       await decisions?.close();
       await orchestrator.close();
       letGo();
@@ -177,20 +181,25 @@ async function assemble(config: EngineConfig, options: EngineOptions, around: Su
 /** Open, and nothing acts in it any more that an engine before has left. */
 async function openStore(
   config: EngineConfig,
-  parts: {
-    readonly clock: Clock;
-    readonly onFailure: (error: VaporaError) => void;
-    readonly metrics: Metrics | null;
-  },
-): Promise<{ readonly store: SurrealWorkflowStore; readonly letGo: () => void }> {
-  const { clock, onFailure, metrics } = parts;
+  clock: Clock,
+  metrics: Metrics | null,
+): Promise<{
+  readonly store: SurrealWorkflowStore;
+  readonly failed: Promise<VaporaError>;
+  readonly letGo: () => void;
+}> {
+  let onFailure: (error: VaporaError) => void = () => {};
+  const failed = new Promise<VaporaError>((resolve) => {
+    onFailure = resolve;
+  });
   const store = await SurrealWorkflowStore.open(config.engine.store, {
     clock,
     onFailure,
     ...(metrics === null ? {} : { onBatch: (size, ms) => metrics.batch(size, ms) }),
   });
   try {
-    return { store, letGo: config.agents.length > 0 ? await clearTraces(config, clock) : () => undefined };
+    const letGo = config.agents.length > 0 ? await clearTraces(config, clock) : () => undefined;
+    return { store, failed, letGo };
   } catch (error) {
     await store.close();
     throw error;
@@ -224,6 +233,26 @@ function openTriggers(
   const { store, templates } = parts;
   const { maxInputBytes } = config.engine.limits;
   return new Triggers({ ...parts, api, book: store, ended: store, maxInputBytes, env }, templates);
+}
+
+function openRetention(
+  engine: WorkflowOrchestrator,
+  parts: Pick<Engine, 'store' | 'triggers' | 'metrics'> & { readonly clock: Clock; readonly log: Logger },
+  { engine: { retention } }: EngineConfig,
+): Retention {
+  const { store, triggers, metrics, clock, log } = parts;
+  const { keepMs, archiveDir } = retention;
+  return new Retention({
+    engine,
+    ended: store,
+    attic: store.attic,
+    clock,
+    log,
+    keepMs,
+    archive: archiveDir === null ? null : new Archive(archiveDir),
+    followedUntil: () => triggers.followedUntil(),
+    onRun: (report) => metrics?.retained(report),
+  });
 }
 
 async function reload(

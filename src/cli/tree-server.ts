@@ -1,5 +1,6 @@
 /** The words of the command line for a server and its callers. */
 import type { Command } from 'commander';
+import type { PurgeOptions } from './commands/purge.js';
 import type { ServeOptions } from './commands/serve.js';
 import type { CreateTokenOptions } from './commands/token.js';
 import { collect, group, LOCAL, leaf, person } from './leaf.js';
@@ -21,6 +22,23 @@ export function addServe(program: Command, execute: Execute): void {
     .action((options: ServeOptions, command: Command) =>
       execute(command.optsWithGlobals(), async (shell) =>
         (await import('./commands/serve.js')).serve(shell, options),
+      ),
+    );
+}
+
+export function addPurge(program: Command, execute: Execute): void {
+  leaf(
+    program,
+    'purge',
+    'let go of what ended long ago, and of content that nothing refers to',
+    ['purge --keep-days 90 --archive archive/'],
+    LOCAL,
+  )
+    .option('--keep-days <days>', 'days that instances are kept after their end (default: as configured)')
+    .option('--archive <directory>', 'where their histories go (default: as configured, else nowhere)')
+    .action((options: PurgeOptions, command: Command) =>
+      execute(command.optsWithGlobals(), async (shell) =>
+        (await import('./commands/purge.js')).purge(shell, options),
       ),
     );
 }

@@ -1,6 +1,6 @@
 /** Environment variables that override `[engine]` keys. */
 import { type DocumentNode, emptyTable, type TableNode } from './document.js';
-import { engineShape, limitsShape } from './schema.js';
+import { engineShape, limitsShape, retentionShape } from './schema.js';
 import type { Field, Fields } from './shape.js';
 
 export interface EnvironmentOverride {
@@ -11,12 +11,13 @@ export interface EnvironmentOverride {
   readonly field: Field<unknown>;
 }
 
-const { limits: _, ...engineFields } = engineShape.fields;
+const { limits: _, retention: __, ...engineFields } = engineShape.fields;
 
 /** The one table of them; the documentation is made from it. An empty variable counts as not set. */
 export const ENVIRONMENT_OVERRIDES: readonly EnvironmentOverride[] = [
   ...overridesOf(['engine'], engineFields),
   ...overridesOf(['engine', 'limits'], limitsShape.fields),
+  ...overridesOf(['engine', 'retention'], retentionShape.fields),
 ];
 
 function overridesOf(table: readonly [string, ...string[]], fields: Fields): EnvironmentOverride[] {

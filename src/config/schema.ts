@@ -29,6 +29,7 @@ const MIB = KIB * KIB;
 const DAY_SECONDS = 86_400;
 /** Longer waits are a mistake in units more often than a wish. */
 const MAX_SECONDS = 366 * DAY_SECONDS;
+const MAX_KEPT_DAYS = 36_500;
 const MAX_MS = DAY_SECONDS * 1_000;
 
 export const DEFAULT_ENGINE = {
@@ -70,6 +71,17 @@ export const limitsShape = table('`[engine.limits]`', {
   max_templates: optional(integer(1, 10_000), 'Workflows of one file.', DEFAULT_ENGINE.limits.maxTemplates),
 });
 
+export const retentionShape = table('`[engine.retention]`', {
+  keep_days: optional(
+    number(0.001, MAX_KEPT_DAYS, 'days'),
+    'Days that an instance is kept after its end. Without it instances are kept for ever.',
+  ),
+  archive: optional(
+    text('the path of a directory'),
+    'Directory, relative to this file, that the history of an instance goes to before the instance goes. Without it the history goes too.',
+  ),
+});
+
 export const engineShape = table('`[engine]`', {
   max_parallel_tasks: optional(
     integer(1, 100_000),
@@ -109,6 +121,7 @@ export const engineShape = table('`[engine]`', {
     'Seconds that an agent which calls over the network may be silent before what it is at is lost to it.',
     DEFAULT_ENGINE.agentLease,
   ),
+  retention: optional(retentionShape, 'How long what has ended is kept.'),
   limits: optional(limitsShape, 'Upper bounds, so that one workflow can not exhaust the engine.'),
 });
 

@@ -29,8 +29,18 @@ export interface EngineSettings {
   readonly sagaParallelism: number;
   /** How long an agent that calls over the network may be silent. */
   readonly agentLeaseMs: number;
+  readonly retention: RetentionSettings;
   readonly limits: EngineLimits;
 }
+
+export interface RetentionSettings {
+  /** From the end of an instance on; null: for ever. */
+  readonly keepMs: number | null;
+  /** Absolute; null: histories are not exported. */
+  readonly archiveDir: string | null;
+}
+
+const DAY_MS = 86_400_000;
 
 /** Seconds as users write them, in milliseconds. */
 export function toMs(seconds: number): number {
@@ -48,7 +58,7 @@ export function buildSettings(
   root: DocumentNode,
   report: Report,
 ): EngineSettings {
-  const limits = row?.limits;
+  const { limits, retention } = row ?? {};
   return {
     maxParallelTasks: row?.max_parallel_tasks ?? DEFAULT_ENGINE.maxParallelTasks,
     workflowTimeoutMs: toMsOrNull(row?.workflow_timeout),
@@ -58,6 +68,10 @@ export function buildSettings(
     onDeny: row?.on_deny ?? DEFAULT_ENGINE.onDeny,
     sagaParallelism: row?.saga_parallelism ?? DEFAULT_ENGINE.sagaParallelism,
     agentLeaseMs: toMs(row?.agent_lease ?? DEFAULT_ENGINE.agentLease),
+    retention: {
+      keepMs: retention?.keep_days === undefined ? null : Math.round(retention.keep_days * DAY_MS),
+      archiveDir: retention?.archive === undefined ? null : resolve(directory, retention.archive),
+    },
     limits: {
       maxInputBytes: limits?.max_input_bytes ?? DEFAULT_ENGINE.limits.maxInputBytes,
       maxArtifactBytes: limits?.max_artifact_bytes ?? DEFAULT_ENGINE.limits.maxArtifactBytes,

@@ -8,6 +8,7 @@ import { applyEntry } from '../core/evolve.js';
 import { type BlobRef, blobsOf, deadLettersOf, type WorkflowInstance } from '../core/instance.js';
 import { asInstanceId, type InstanceId } from '../core/names.js';
 import type {
+  Anchor,
   EngineObserver,
   InstancePage,
   InstanceQuery,
@@ -21,15 +22,20 @@ import { deadLetterOf } from './dead-letters.js';
 import { artifactsOf } from './orders.js';
 import { unknownInstance } from './unknown-instance.js';
 
+/** Of instances that had the id and are gone, the latest first. */
+export type AnchorsOf = (id: InstanceId) => Promise<readonly Anchor[]>;
+
 const PAGE = 200;
 
 export abstract class InstanceReads {
   readonly #store: WorkflowStore;
   readonly #observer: EngineObserver;
+  readonly #anchors: AnchorsOf;
 
-  constructor(store: WorkflowStore, observer: EngineObserver) {
+  constructor(store: WorkflowStore, observer: EngineObserver, anchors: AnchorsOf) {
     this.#store = store;
     this.#observer = observer;
+    this.#anchors = anchors;
   }
 
   /** Throws what has brought the engine down, or `engine_stopping`. */
@@ -119,7 +125,7 @@ export abstract class InstanceReads {
   /** Throws `instance_unknown`. */
   protected async stored(id: string): Promise<StoredInstance> {
     const stored = await this.find(asInstanceId(id));
-    if (stored === null) throw unknownInstance(id);
+    if (stored === null) throw unknownInstance(id, (await this.#anchors(asInstanceId(id)))[0]);
     return stored;
   }
 }

@@ -4,8 +4,14 @@ import type { Notice, RollbackPreview, StartRequest, StartResult, WorkflowApi } 
 import { denied } from '../core/decide.js';
 import { assert, VaporaError } from '../core/errors.js';
 import { WISH_ACTIONS, type WishInput } from '../core/inputs.js';
-import { type Decision, isTerminal, type Principal, type WorkflowInstance } from '../core/instance.js';
-import { asInstanceId, type InstanceId } from '../core/names.js';
+import {
+  type Decision,
+  isLive,
+  isTerminal,
+  type Principal,
+  type WorkflowInstance,
+} from '../core/instance.js';
+import { asInstanceId, type Digest, type InstanceId } from '../core/names.js';
 import type { AgentTransport, Authorizer, Clock, EngineObserver, WorkflowStore } from '../core/ports.js';
 import { refuseUnlessRetryable } from '../core/retry.js';
 import type { WorkflowTemplate } from '../core/template.js';
@@ -14,7 +20,7 @@ import { SwarmCoordinator } from '../swarm/coordinator.js';
 import { AgentWords } from './agent-words.js';
 import { Callers } from './callers.js';
 import { parseLetter } from './dead-letters.js';
-import { InstanceReads } from './instance-reads.js';
+import { type AnchorsOf, InstanceReads } from './instance-reads.js';
 import { Listeners } from './listeners.js';
 import { wishRequest } from './requests.js';
 import { Roster } from './roster.js';
@@ -38,6 +44,8 @@ export interface OrchestratorOptions {
   readonly observer?: EngineObserver;
   /** How long a role counts as served after its last agent has left; default 0. */
   readonly agentGraceMs?: number;
+  /** Default: nothing is remembered of what is gone. */
+  readonly anchors?: AnchorsOf;
 }
 
 type Wish = WishInput extends infer W ? (W extends WishInput ? Omit<W, 'decision'> : never) : never;
@@ -63,7 +71,7 @@ export class WorkflowOrchestrator extends InstanceReads implements WorkflowApi {
 
   constructor(options: OrchestratorOptions) {
     const { store, transport, authorizer, clock, log, maxParallelTasks, observer = NO_OBSERVER } = options;
-    super(store, observer);
+    super(store, observer, options.anchors ?? (async () => []));
     this.#options = options;
     this.#listeners = new Listeners(log);
     this.failed = new Promise((resolve) => {
@@ -188,6 +196,21 @@ export class WorkflowOrchestrator extends InstanceReads implements WorkflowApi {
     const actor = await this.#roster.wake(instance.id);
     this.refuseIfDown();
     return this.#callers.wait(actor.untilRest());
+  }
+
+  /**
+   * Removes an instance that has ended, with its history, where `head` is the hash of its last entry. False: something goes on in it
+   * or has gone on since, so it was left alone. Who may, and when, is decided elsewhere.
+   */
+  purge(id: InstanceId, head: Digest): Promise<boolean> {
+    this.refuseIfDown();
+    const { store } = this.#options;
+    return this.#roster.forget(id, async () => {
+      const stored = await store.load(id);
+      if (stored === null || stored.head !== head || isLive(stored.instance)) return false;
+      await store.delete(id);
+      return true;
+    });
   }
 
   /**

@@ -71,6 +71,23 @@ export class Roster implements Iterable<InstanceActor> {
     else speak(awake);
   }
 
+  /**
+   * Has `remove` take an instance that sleeps out of the store; it answers whether it has. Whoever wants to wake it meanwhile waits,
+   * and finds it gone, or wakes it after all. False: it is awake, or was left alone by `remove`.
+   */
+  async forget(id: InstanceId, remove: () => Promise<boolean>): Promise<boolean> {
+    if (this.#actors.has(id) || this.#waking.has(id)) return false;
+    const removing = remove().finally(() => this.#waking.delete(id));
+    const waking = removing.then((isGone) => {
+      if (isGone) throw unknownInstance(id);
+      return this.wake(id);
+    });
+    // nobody may want it
+    waking.catch(() => undefined);
+    this.#waking.set(id, waking);
+    return removing;
+  }
+
   #beginWaking(
     id: InstanceId,
     stored: StoredInstance | null,

@@ -1,7 +1,14 @@
 import { VaporaError } from '../core/errors.js';
+import type { Anchor } from '../core/ports.js';
 
-export function unknownInstance(id: string): VaporaError {
+/** `anchor`: of one that had the id before. */
+export function unknownInstance(id: string, anchor?: Anchor): VaporaError {
   return new VaporaError('instance_unknown', `there is no instance \`${id.slice(0, 128)}\``, {
-    hint: '`vapora list` shows them',
+    hint: anchor === undefined ? '`vapora list` shows them' : goneHint(anchor),
   });
+}
+
+function goneHint({ status, purgedAt, revision, head }: Anchor): string {
+  const at = new Date(purgedAt).toISOString();
+  return `one that was ${status} was let go at ${at}: its history had ${revision} entries, the last with hash ${head}`;
 }

@@ -2,11 +2,12 @@
  * What Prometheus gets. Counted from commits as they happen, which costs a few map look-ups each; everything that is a state of the
  * moment is asked for when somebody scrapes. `docs/operating/metrics.md` explains each, and a test keeps the two equal.
  */
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { Gauge } from 'prom-client';
 import type { WorkflowEvent } from '../core/events.js';
 import { deadLettersOf, findStage, findTask, isTerminal, type WorkflowInstance } from '../core/instance.js';
 import type { Committed, EngineObserver, LiveCount } from '../core/ports.js';
 import { LabelBook } from './label-book.js';
+import { Meters, type MetricDescription } from './meters.js';
 import { NO_OBSERVER } from './observers.js';
 
 const MAX_WORKFLOWS = 100;
@@ -35,19 +36,16 @@ export interface MetricSources {
   };
 }
 
-/** Of the process, however many engines are in it: what watches the runtime can't be taken away again. */
-const PROCESS = new Registry();
-let isProcessWatched = false;
-
-export interface MetricDescription {
-  readonly name: string;
-  readonly help: string;
-  readonly type: string;
-  readonly labels: readonly string[];
+export interface Retained {
+  /** Instances by workflow. */
+  readonly purged: ReadonlyMap<string, number>;
+  readonly broken: number;
+  readonly contents: number;
+  readonly contentBytes: number;
 }
 
 export class Metrics {
-  readonly #registry = new Registry();
+  readonly #meters = new Meters();
   /** Live instances by workflow and state. */
   readonly #live = new Map<string, Map<string, number>>();
   #openLetters = 0;
@@ -56,107 +54,118 @@ export class Metrics {
   readonly #roles = new LabelBook(MAX_ROLES);
   readonly #agents = new LabelBook(MAX_AGENTS);
   readonly #actions = new LabelBook(MAX_ACTIONS);
-  readonly #started = this.#counter('vapora_instances_started_total', 'Instances started.', ['workflow']);
-  readonly #ended = this.#counter(
+  readonly #started = this.#meters.counter('vapora_instances_started_total', 'Instances started.', [
+    'workflow',
+  ]);
+  readonly #ended = this.#meters.counter(
     'vapora_instances_ended_total',
     'Instances that came to an end, by the state they ended in.',
     ['workflow', 'state'],
   );
-  readonly #instanceSeconds = this.#histogram(
+  readonly #instanceSeconds = this.#meters.histogram(
     'vapora_instance_duration_seconds',
     'From the start of an instance to its end.',
     ['workflow', 'state'],
     SECONDS_OF_WORK,
   );
-  readonly #stageSeconds = this.#histogram(
+  readonly #stageSeconds = this.#meters.histogram(
     'vapora_stage_duration_seconds',
     'From the start of a stage to its end, retries included.',
     ['workflow', 'stage', 'outcome'],
     SECONDS_OF_WORK,
   );
-  readonly #taskSeconds = this.#histogram(
+  readonly #taskSeconds = this.#meters.histogram(
     'vapora_task_duration_seconds',
     'From the dispatch of an attempt to its end.',
     ['role', 'kind', 'outcome'],
     SECONDS_OF_WORK,
   );
-  readonly #batchSize = this.#histogram(
+  readonly #batchSize = this.#meters.histogram(
     'vapora_commit_batch_size',
     'Commits that went to disk together.',
     [],
     BATCH_SIZES,
   );
-  readonly #batchSeconds = this.#histogram(
+  readonly #batchSeconds = this.#meters.histogram(
     'vapora_commit_duration_seconds',
     'Time that one batch of commits took to be on disk.',
     [],
     SECONDS_OF_COMMIT,
   );
-  readonly #decisions = this.#counter('vapora_authorization_decisions_total', 'Decisions of the policies.', [
-    'action',
-    'effect',
-  ]);
-  readonly #dispatched = this.#counter(
+  readonly #decisions = this.#meters.counter(
+    'vapora_authorization_decisions_total',
+    'Decisions of the policies.',
+    ['action', 'effect'],
+  );
+  readonly #dispatched = this.#meters.counter(
     'vapora_compensations_dispatched_total',
     'Attempts to take a stage back that were given to an agent.',
     ['workflow'],
   );
-  readonly #compensated = this.#counter(
+  readonly #compensated = this.#meters.counter(
     'vapora_compensations_compensated_total',
     'Stages that were taken back.',
     ['workflow'],
   );
-  readonly #deadLettered = this.#counter(
+  readonly #deadLettered = this.#meters.counter(
     'vapora_compensations_dead_lettered_total',
     'Stages that could not be taken back and wait for an operator.',
     ['workflow'],
   );
-  readonly #resolved = this.#counter(
+  readonly #resolved = this.#meters.counter(
     'vapora_dead_letters_resolved_total',
     'Dead letters that an operator closed by hand.',
     ['workflow'],
   );
-  readonly #inconsistent = this.#histogram(
+  readonly #inconsistent = this.#meters.histogram(
     'vapora_inconsistent_seconds',
     'From a failure to the end of its compensation.',
     ['workflow'],
     SECONDS_OF_WORK,
   );
-  readonly #audits = this.#counter('vapora_audit_checks_total', 'Checks of a hash chain.', ['result']);
-  readonly #recoverySeconds = this.#gauge(
+  readonly #audits = this.#meters.counter('vapora_audit_checks_total', 'Checks of a hash chain.', ['result']);
+  readonly #recoverySeconds = this.#meters.gauge(
     'vapora_recovery_duration_seconds',
     'How long the recovery at the last start took; 0 while it is going on.',
   );
-  readonly #recovered = this.#gauge(
+  readonly #recovered = this.#meters.gauge(
     'vapora_recovery_instances',
     'Instances that the recovery at the last start woke.',
   );
 
-  constructor() {
-    if (isProcessWatched) return;
-    isProcessWatched = true;
-    collectDefaultMetrics({ register: PROCESS });
-  }
+  readonly #purged = this.#meters.counter(
+    'vapora_instances_purged_total',
+    'Ended instances that are gone, because they were kept long enough.',
+    ['workflow'],
+  );
+  readonly #contents = this.#meters.counter(
+    'vapora_contents_removed_total',
+    'Artifacts, inputs and logs that are gone, because no instance refers to them.',
+    [],
+  );
+  readonly #contentBytes = this.#meters.counter('vapora_content_bytes_removed_total', 'Bytes of those.', []);
+  readonly #retentionRuns = this.#meters.counter(
+    'vapora_retention_runs_total',
+    'Runs that let go of what was kept long enough.',
+    ['result'],
+  );
+  readonly #keptBroken = this.#meters.gauge(
+    'vapora_instances_kept_broken',
+    'Ended instances that the last such run kept, because their history is broken.',
+  );
 
   /** The media type of `text()`. */
   get contentType(): string {
-    return this.#registry.contentType;
+    return this.#meters.contentType;
   }
 
   /** The engine's and the process's, as Prometheus reads them. */
-  async text(): Promise<string> {
-    return `${await this.#registry.metrics()}\n${await PROCESS.metrics()}`;
+  text(): Promise<string> {
+    return this.#meters.text();
   }
 
   describe(): readonly MetricDescription[] {
-    return [this.#registry, PROCESS].flatMap((registry) =>
-      registry.getMetricsAsArray().map((metric) => ({
-        name: metric.name,
-        help: metric.help,
-        type: String(metric.type),
-        labels: 'labelNames' in metric ? [...(metric.labelNames as readonly string[])] : [],
-      })),
-    );
+    return this.#meters.describe();
   }
 
   /** Once everything is open, and before the first commit: what there was before, and where to look when somebody scrapes. */
@@ -175,6 +184,18 @@ export class Metrics {
   recovered(instances: number, ms: number): void {
     this.#recovered.set(instances);
     this.#recoverySeconds.set(ms / 1_000);
+  }
+
+  /** A run of retention; null: it failed. */
+  retained(run: Retained | null): void {
+    this.#retentionRuns.inc({ result: run === null ? 'failed' : 'done' });
+    if (run === null) return;
+    for (const [workflow, count] of run.purged) {
+      this.#purged.inc({ workflow: this.#workflows.of(workflow) }, count);
+    }
+    this.#contents.inc(run.contents);
+    this.#contentBytes.inc(run.contentBytes);
+    this.#keptBroken.set(run.broken);
   }
 
   batch(size: number, ms: number): void {
@@ -276,7 +297,7 @@ export class Metrics {
 
   #addStateOfTheMoment({ queue, agents, store }: MetricSources): void {
     const live = this.#live;
-    this.#collected(
+    this.#meters.collected(
       'vapora_instances',
       'Instances that have not ended, by state.',
       ['workflow', 'state'],
@@ -286,19 +307,22 @@ export class Metrics {
         }
       },
     );
-    this.#collected('vapora_dead_letters_open', 'Dead letters that wait for an operator.', [], (gauge) =>
-      gauge.set(this.#openLetters),
+    this.#meters.collected(
+      'vapora_dead_letters_open',
+      'Dead letters that wait for an operator.',
+      [],
+      (gauge) => gauge.set(this.#openLetters),
     );
-    this.#collected('vapora_queue_tasks', 'Tasks that wait for an agent.', [], (gauge) =>
+    this.#meters.collected('vapora_queue_tasks', 'Tasks that wait for an agent.', [], (gauge) =>
       gauge.set(queue().tasks),
     );
-    this.#collected(
+    this.#meters.collected(
       'vapora_queue_oldest_seconds',
       'How long the task that has waited longest for an agent has waited.',
       [],
       (gauge) => gauge.set(queue().oldestMs / 1_000),
     );
-    this.#collected('vapora_tasks_in_flight', 'Attempts that are with agents.', [], (gauge) =>
+    this.#meters.collected('vapora_tasks_in_flight', 'Attempts that are with agents.', [], (gauge) =>
       gauge.set(queue().inFlight),
     );
     this.#addAgents(agents);
@@ -311,19 +335,19 @@ export class Metrics {
         gauge.reset();
         for (const agent of agents()) gauge.set({ agent: this.#agents.of(agent.name) }, pick(agent));
       };
-    this.#collected(
+    this.#meters.collected(
       'vapora_agent_capacity',
       'Attempts that the agent takes at once; an agent that is gone has no series.',
       ['agent'],
       eachAgent((agent) => agent.capacity),
     );
-    this.#collected(
+    this.#meters.collected(
       'vapora_agent_tasks',
       'Attempts that are with the agent.',
       ['agent'],
       eachAgent((agent) => agent.inFlight),
     );
-    this.#collected(
+    this.#meters.collected(
       'vapora_agent_success_ratio',
       'Share of its attempts that the agent brought to a good end, the latest weighing most.',
       ['agent'],
@@ -332,59 +356,20 @@ export class Metrics {
   }
 
   #addStore(store: MetricSources['store']): void {
-    this.#total('vapora_commits_total', 'Changes of instances that are on disk.', () => store().commits);
-    this.#total(
+    this.#meters.total(
+      'vapora_commits_total',
+      'Changes of instances that are on disk.',
+      () => store().commits,
+    );
+    this.#meters.total(
       'vapora_commit_batches_total',
       'Transactions that those changes went to disk in.',
       () => store().journalRows,
     );
-    this.#total(
+    this.#meters.total(
       'vapora_journal_characters_total',
       'Characters of those changes.',
       () => store().journalBytes,
     );
-  }
-
-  #counter(name: string, help: string, labelNames: readonly string[]): Counter {
-    return new Counter({ name, help, labelNames: [...labelNames], registers: [this.#registry] });
-  }
-
-  #gauge(name: string, help: string): Gauge {
-    return new Gauge({ name, help, registers: [this.#registry] });
-  }
-
-  #histogram(name: string, help: string, labelNames: readonly string[], buckets: number[]): Histogram {
-    return new Histogram({ name, help, labelNames: [...labelNames], buckets, registers: [this.#registry] });
-  }
-
-  /** A gauge whose value is looked up when somebody scrapes. */
-  #collected(
-    name: string,
-    help: string,
-    labelNames: readonly string[],
-    collect: (gauge: Gauge) => void,
-  ): void {
-    new Gauge({
-      name,
-      help,
-      labelNames: [...labelNames],
-      registers: [this.#registry],
-      collect() {
-        collect(this);
-      },
-    });
-  }
-
-  /** A counter that somebody else counts. */
-  #total(name: string, help: string, count: () => number): void {
-    new Counter({
-      name,
-      help,
-      registers: [this.#registry],
-      collect() {
-        this.reset();
-        this.inc(count());
-      },
-    });
   }
 }

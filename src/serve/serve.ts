@@ -65,6 +65,7 @@ export async function serve(config: EngineConfig, options: ServeOptions): Promis
     const context = await contextOf(config, engine, { ...options, clock, state });
     const app = await createServer({ context, log, version: options.version });
     engine.triggers.start();
+    engine.retention.start();
     const url = await listen(app, address);
     await announceServer(config.engine.store, url);
     reloader.watch();

@@ -68,6 +68,17 @@ export class Chain {
     if (this.#unsubscribe !== null) this.#work();
   }
 
+  /** What ended before this time has been followed by all that follows ends, and is not looked at again. */
+  async followedUntil(): Promise<number> {
+    const marks = new Map((await this.#options.book.marks()).map((mark) => [mark.workflow, mark]));
+    // one that has no mark yet, or another one's, begins when it is started
+    const untils = this.#followers.flatMap(({ workflow, spec }) => {
+      const mark = marks.get(workflow);
+      return mark?.spec === spec ? [mark.until - OVERLAP_MS] : [];
+    });
+    return Math.min(Number.POSITIVE_INFINITY, ...untils);
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#unsubscribe?.();

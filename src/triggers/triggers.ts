@@ -58,6 +58,11 @@ export class Triggers {
     };
   }
 
+  /** What ended before this time has started all that it is to start. */
+  followedUntil(): Promise<number> {
+    return this.#chain.followedUntil();
+  }
+
   async close(): Promise<void> {
     await Promise.all([this.scheduler.close(), this.#chain.close()]);
   }

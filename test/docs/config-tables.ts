@@ -62,6 +62,7 @@ export function keyTables(document: JsonSchema): ReadonlyMap<string, string> {
   const tables: [string, JsonSchema][] = [
     ['engine', inside(document, 'engine')],
     ['engine.limits', inside(inside(document, 'engine'), 'limits')],
+    ['engine.retention', inside(inside(document, 'engine'), 'retention')],
     ['server', inside(document, 'server')],
     ['server.auth', inside(inside(document, 'server'), 'auth')],
     ['workflows', inside(document, 'workflows')],

@@ -1,7 +1,8 @@
 /** docs/operating/metrics.md lists what is counted; alerts and dashboard name nothing else. Write the page anew with `-u`. */
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { type MetricDescription, Metrics } from '../../src/observe/metrics.js';
+import type { MetricDescription } from '../../src/observe/meters.js';
+import { Metrics } from '../../src/observe/metrics.js';
 import { ROOT, readText } from '../tidy/source.js';
 import { tableNames, withTables } from './config-tables.js';
 

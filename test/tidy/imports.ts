@@ -14,6 +14,7 @@ export const LAYERS: readonly string[] = [
   'swarm',
   'engine',
   'triggers',
+  'retention',
   'agent',
   'http',
   'compose.ts',

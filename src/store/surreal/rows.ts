@@ -2,8 +2,14 @@
 import { BoundExcluded, BoundIncluded, RecordId, RecordIdRange } from 'surrealdb';
 import { wakeAtOf } from '../../core/deadlines.js';
 import { type ErrorCode, VaporaError } from '../../core/errors.js';
-import { deadLettersOf, type InstanceStatus, isLive, type WorkflowInstance } from '../../core/instance.js';
-import { asDigest, asInstanceId, type InstanceId } from '../../core/names.js';
+import {
+  blobsOf,
+  deadLettersOf,
+  type InstanceStatus,
+  isLive,
+  type WorkflowInstance,
+} from '../../core/instance.js';
+import { asDigest, asInstanceId, type Digest, type InstanceId } from '../../core/names.js';
 import type { InstanceSummary, StoredInstance } from '../../core/ports.js';
 import { labelTexts, type Position } from '../listing.js';
 
@@ -60,6 +66,8 @@ export interface InstanceColumns {
   readonly position: string;
   readonly lettered?: string;
   readonly wake?: string;
+  /** Digests of content that is not in the state itself. */
+  readonly blobs?: readonly string[];
   readonly revision: number;
   readonly seq: number;
   readonly head: string;
@@ -96,6 +104,7 @@ export function columnsOf({ instance, head }: StoredInstance): InstanceColumns {
   const wakeAt = wakeAtOf(instance);
   const deadLetters = deadLettersOf(instance).length;
   const position = positionText(instance);
+  const blobs = storedBlobs(instance);
   return {
     template_name: instance.templateName,
     template_hash: instance.templateHash,
@@ -114,11 +123,18 @@ export function columnsOf({ instance, head }: StoredInstance): InstanceColumns {
     ...(deadLetters === 0 ? {} : { lettered: position }),
     // with the id behind the time each is there once, so pages can begin after the last of the page before
     ...(wakeAt === null ? {} : { wake: timeText(wakeAt) + instance.id }),
+    ...(blobs.length === 0 ? {} : { blobs }),
     revision: instance.revision,
     seq: instance.seq,
     head,
     state: JSON.stringify(instance),
   };
+}
+
+/** Content that the state refers to and does not hold itself. */
+export function storedBlobs(instance: WorkflowInstance): Digest[] {
+  const stored = blobsOf(instance).filter(({ inline }) => inline === undefined);
+  return [...new Set(stored.map(({ digest }) => digest))];
 }
 
 export interface StateRow {
@@ -141,7 +157,10 @@ export const SUMMARY_COLUMNS =
   'id, template_name, status, initiator, labels, created_at, updated_at, ended_at, error_code, error_message, dead_letters';
 
 export interface SummaryRow
-  extends Omit<InstanceColumns, 'state' | 'head' | 'seq' | 'revision' | 'live' | 'wake' | 'lettered'> {
+  extends Omit<
+    InstanceColumns,
+    'state' | 'head' | 'seq' | 'revision' | 'live' | 'wake' | 'lettered' | 'blobs'
+  > {
   readonly id: RecordId;
 }
 

@@ -8,6 +8,7 @@ import type { ApiToken, TokenBook } from '../../core/identities.js';
 import { isLive } from '../../core/instance.js';
 import type { Digest, InstanceId } from '../../core/names.js';
 import type {
+  Attic,
   Clock,
   Commit,
   EndedInstance,
@@ -24,12 +25,9 @@ import type { WorkflowTemplate } from '../../core/template.js';
 import { encodeEntry } from '../chain.js';
 import { checkCommit, storeClosed } from '../commit-rules.js';
 import { pause } from './backoff.js';
-import { BlobTable } from './blobs.js';
-import { BodyTable } from './body-table.js';
 import { type Change, CommitQueue, type Session } from './commit-queue.js';
 import { openDatabase } from './connection.js';
 import type { Database } from './database.js';
-import { DecisionTable } from './decision-table.js';
 import { DUE_BATCH, loadDueRows, nextWakeRow } from './due.js';
 import { isConflict, isFull, storeFailure } from './fault.js';
 import { HeadBook } from './head-book.js';
@@ -40,6 +38,7 @@ import { countLive, idsChangedSince, listEnded, readHistory } from './queries.js
 import { type Fold, type JournalTail, recover, takeOver } from './recovery.js';
 import { deletionText, instanceId, type StateRow, storedOf } from './rows.js';
 import { noStatistics, type StoreStatistics } from './statistics.js';
+import { openTables, type Tables } from './tables.js';
 import { TemplateTable } from './template-table.js';
 import { UnwrittenBook } from './unwritten.js';
 
@@ -63,6 +62,7 @@ export interface SurrealStoreOptions {
 export class SurrealWorkflowStore
   implements TokenBook, DecisionBook, WorkflowStore, TriggerBook, EndedInstances
 {
+  readonly attic: Attic;
   readonly #db: Database;
   readonly #clock: Clock;
   readonly #onFailure: ((error: VaporaError) => void) | undefined;
@@ -70,10 +70,7 @@ export class SurrealWorkflowStore
   readonly #heads: HeadBook;
   readonly #queue: CommitQueue;
   readonly #projection: Projection;
-  readonly #blobs: BlobTable;
-  readonly #marks: BodyTable<TriggerMark>;
-  readonly #tokens: BodyTable<ApiToken>;
-  readonly #decisions: DecisionTable;
+  readonly #tables: Tables;
   readonly #templates: TemplateTable;
   readonly #statistics = noStatistics();
   #failure: VaporaError | null = null;
@@ -102,11 +99,10 @@ export class SurrealWorkflowStore
     });
     const onFatal = (cause: unknown): VaporaError => this.#fail(cause);
     const { first: trimmed, last } = tail;
+    const base = { db, clock, session };
     const heads = this.#heads;
     this.#projection = new Projection({
-      db,
-      clock,
-      session,
+      ...base,
       book,
       heads,
       trimmed,
@@ -116,9 +112,7 @@ export class SurrealWorkflowStore
     });
     const ready = (): Promise<void> => this.#projection.ready();
     this.#queue = new CommitQueue({
-      db,
-      clock,
-      session,
+      ...base,
       heads,
       last,
       onFatal,
@@ -126,11 +120,17 @@ export class SurrealWorkflowStore
       statistics: this.#statistics,
       onBatch: options.onBatch,
     });
-    this.#blobs = new BlobTable(db, (work) => this.#write(work));
-    const write = (work: () => Promise<void>): Promise<void> => this.#write(work);
-    this.#marks = new BodyTable('trigger_marks', ({ workflow }) => workflow, { db, session, write });
-    this.#tokens = new BodyTable('api_tokens', ({ id }) => id, { db, session, write });
-    this.#decisions = new DecisionTable(db, clock.newId(), write);
+    const tables = openTables({
+      ...base,
+      book,
+      write: (work) => this.#write(work),
+      ready: async () => {
+        this.#checkUsable();
+        await this.#projection.flush();
+      },
+    });
+    this.attic = tables.attic;
+    this.#tables = tables;
   }
 
   /**
@@ -273,47 +273,47 @@ export class SurrealWorkflowStore
 
   async saveBlob(bytes: Uint8Array): Promise<Digest> {
     this.#checkUsable();
-    return this.#blobs.save(bytes);
+    return this.#tables.blobs.save(bytes);
   }
 
   async loadBlob(digest: Digest): Promise<Uint8Array | null> {
     this.#checkUsable();
-    return this.#blobs.load(digest);
+    return this.#tables.blobs.load(digest);
   }
 
   async tokens(): Promise<readonly ApiToken[]> {
     this.#checkUsable();
-    return this.#tokens.load();
+    return this.#tables.tokens.load();
   }
 
   async saveToken(token: ApiToken): Promise<void> {
     this.#checkUsable();
-    await this.#tokens.save(token);
+    await this.#tables.tokens.save(token);
   }
 
   async saveDecisions(decisions: readonly RecordedDecision[]): Promise<void> {
     this.#checkUsable();
-    await this.#decisions.save(decisions);
+    await this.#tables.decisions.save(decisions);
   }
 
   decisions(since: number): AsyncIterable<readonly RecordedDecision[]> {
     this.#checkUsable();
-    return this.#decisions.load(since);
+    return this.#tables.decisions.load(since);
   }
 
   async dropDecisions(before: number): Promise<void> {
     this.#checkUsable();
-    await this.#decisions.drop(before);
+    await this.#tables.decisions.drop(before);
   }
 
   async marks(): Promise<readonly TriggerMark[]> {
     this.#checkUsable();
-    return this.#marks.load();
+    return this.#tables.marks.load();
   }
 
   async saveMark(mark: TriggerMark): Promise<void> {
     this.#checkUsable();
-    await this.#marks.save(mark);
+    await this.#tables.marks.save(mark);
   }
 
   /** Live instances by template and state, and how many dead letters are open. Looks at each live one: for the start. */
