@@ -1,116 +1,112 @@
-// `npm run bench`: all scenarios and their floor in one run. `--json FILE` writes the figures, `--seconds N` sets the time of each.
+// `npm run bench`: scenarios with their floor, authorization, recovery, waiting and the command line, and one table of it.
+// `--runs N` (medians of so many, default 5), `--seconds N` of each measurement, `--only scenarios,…` (the parts below), `--json FILE`
+// writes the figures; parts that did not run stay in FILE as they were.
 import { spawnSync } from 'node:child_process';
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import Table from 'cli-table3';
+import { print } from './report.mjs';
 
+const PARTS = { scenarios, commit, authorization, recovery, waiting, cli };
 const { values: options } = parseArgs({
   options: {
     json: { type: 'string' },
     seconds: { type: 'string', default: '6' },
+    runs: { type: 'string', default: '5' },
     instances: { type: 'string', default: '10000' },
+    only: { type: 'string', default: Object.keys(PARTS).join(',') },
   },
 });
-if (!existsSync(new URL('../dist/index.js', import.meta.url))) {
-  process.stderr.write('nothing is built yet: run `npm run build`\n');
-  process.exit(2);
-}
-const { machine } = await import('./workload.mjs');
+const runs = Number(options.runs);
+const wanted = options.only.split(',');
+const unknown = wanted.filter((part) => !(part in PARTS));
+if (unknown.length > 0) stop(`no part \`${unknown[0]}\`: ${Object.keys(PARTS).join(', ')}`);
+if (!existsSync(new URL('../dist/index.js', import.meta.url)))
+  stop('nothing is built yet: run `npm run build`');
+const { machine, median } = await import('./workload.mjs');
 
+const measured = {};
+for (const part of wanted) {
+  process.stderr.write(`${part} …\n`);
+  measured[part] = PARTS[part]();
+}
+const figures = { machine: machine(), at: new Date().toISOString(), runs, ...measured };
+print(figures);
+if (options.json) {
+  const earlier = existsSync(options.json) ? JSON.parse(readFileSync(options.json, 'utf8')) : {};
+  writeFileSync(options.json, `${JSON.stringify({ ...earlier, ...figures }, null, 2)}\n`);
+}
+
+/** Each run has its floor right after it; each figure is the median of its runs. */
+function scenarios() {
+  return ['seq3', 'par4', 'saga'].flatMap((workflow) =>
+    [64, 1].map((inFlight) => {
+      process.stderr.write(`  ${workflow}, ${inFlight} in flight\n`);
+      return medians(() => {
+        const row = run('scenario.mjs', workflow, String(inFlight), options.seconds);
+        const floor = run('floor.mjs', JSON.stringify(row.written));
+        const floorPerSecond = (row.workflows / floor.ms) * 1_000;
+        return { ...row, floorPerSecond, ratio: row.perSecond / floorPerSecond };
+      });
+    }),
+  );
+}
+
+/** One commit of the raw engine. */
+function commit() {
+  const rows = 500;
+  const written = { journalRows: rows, journalBytes: rows * 1_100 };
+  const rest = { projectedRows: 0, projectedBytes: 0, projections: 0 };
+  return medians(() => ({ ms: run('floor.mjs', JSON.stringify({ ...written, ...rest })).ms / rows }));
+}
+
+function authorization() {
+  return medians(() => run('authorization.mjs'));
+}
+
+function recovery() {
+  return ['settled', 'fresh'].map((age) => ({
+    age,
+    ...medians(() => run('recovery.mjs', 'active', options.instances, age)),
+  }));
+}
+
+function waiting() {
+  return medians(() => run('recovery.mjs', 'waiting', options.instances, 'settled'));
+}
+
+function cli() {
+  return run('cli.mjs', options.instances);
+}
+
+/** Of several runs, the median of every number in them; what is no number is as in the first. */
+function medians(measure) {
+  const results = Array.from({ length: runs }, measure);
+  const combine = (values) => {
+    const [first] = values;
+    if (typeof first === 'number') return median(values);
+    if (typeof first !== 'object' || first === null) return first;
+    return Object.fromEntries(
+      Object.keys(first).map((key) => [key, combine(values.map((value) => value[key]))]),
+    );
+  };
+  return combine(results);
+}
+
+/** The figures on the last line that a program prints. */
 function run(file, ...args) {
   const path = fileURLToPath(new URL(file, import.meta.url));
   const child = spawnSync(process.execPath, [path, ...args], {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  const last = child.stdout.trim().split('\n').at(-1) ?? '';
-  if (child.status !== 0)
+  if (child.status !== 0) {
     throw new Error(`${file} ${args.join(' ')} failed with ${child.status ?? child.signal}`);
-  return JSON.parse(last);
-}
-
-const scenarios = [];
-for (const workflow of ['seq3', 'par4', 'saga']) {
-  for (const inFlight of [64, 1]) {
-    process.stderr.write(`${workflow}, ${inFlight} in flight …\n`);
-    const measured = run('scenario.mjs', workflow, String(inFlight), options.seconds);
-    const floor = run('floor.mjs', JSON.stringify(measured.written));
-    const floorPerSecond = (measured.workflows / floor.ms) * 1000;
-    scenarios.push({ ...measured, floorPerSecond, ratio: measured.perSecond / floorPerSecond });
   }
-}
-const commits = 500;
-const raw = run(
-  'floor.mjs',
-  JSON.stringify({
-    journalRows: commits,
-    journalBytes: commits * 1100,
-    projectedRows: 0,
-    projectedBytes: 0,
-    projections: 0,
-  }),
-);
-const commitMs = raw.ms / commits;
-const alone = scenarios.find((row) => row.workflow === 'seq3' && row.inFlight === 1);
-process.stderr.write('recovery …\n');
-const recovery = run('recovery.mjs', 'active', options.instances, 'settled');
-const recoveryFresh = run('recovery.mjs', 'active', options.instances, 'fresh');
-process.stderr.write('waiting …\n');
-const waiting = run('recovery.mjs', 'waiting', options.instances, 'settled');
-
-const plain = { style: { head: [], border: [] } };
-const table = new Table({
-  ...plain,
-  head: [
-    'scenario',
-    'in flight',
-    'workflows/s',
-    'p50 ms',
-    'p99 ms',
-    'floor/s',
-    'ratio',
-    'commits/wf',
-    'MB peak',
-    'B disk/wf',
-  ],
-  colAligns: ['left', ...Array.from({ length: 9 }, () => 'right')],
-});
-for (const row of scenarios) {
-  table.push([
-    row.workflow,
-    row.inFlight,
-    row.perSecond.toFixed(0),
-    row.p50.toFixed(2),
-    row.p99.toFixed(2),
-    row.floorPerSecond.toFixed(0),
-    row.ratio.toFixed(2),
-    (row.written.commits / row.workflows).toFixed(2),
-    row.peakMemoryMb.toFixed(0),
-    row.diskBytesPerWorkflow.toFixed(0),
-  ]);
-}
-process.stdout.write(`${machine()}\n${table}\n`);
-process.stdout.write(
-  `one seq3 alone: p50 ${alone.p50.toFixed(2)} ms, the time of ${(alone.p50 / commitMs).toFixed(1)} single-row commits (${commitMs.toFixed(2)} ms each)\n` +
-    recoveryLine('that were there for a while', recovery) +
-    recoveryLine('that had all just been started', recoveryFresh) +
-    `waiting: ${waiting.count} instances that wait for an approval, recovered in ${waiting.ms.toFixed(0)} ms, process at ${waiting.memoryMb.toFixed(0)} MB (peak ${waiting.peakMemoryMb.toFixed(0)} MB)\n`,
-);
-if (options.json) {
-  const figures = {
-    machine: machine(),
-    at: new Date().toISOString(),
-    scenarios,
-    commitMs,
-    recovery,
-    recoveryFresh,
-    waiting,
-  };
-  writeFileSync(options.json, `${JSON.stringify(figures, null, 2)}\n`);
+  return JSON.parse(child.stdout.trim().split('\n').at(-1) ?? '');
 }
 
-function recoveryLine(which, { count, ms, firstMs, openedMs }) {
-  const [all, first, opened] = [ms, firstMs, openedMs].map((time) => time.toFixed(0));
-  return `recovery: ${count} active instances ${which} are with their agents ${all} ms after opening began (first after ${first} ms, store open after ${opened} ms)\n`;
+function stop(message) {
+  process.stderr.write(`${message}\n`);
+  process.exit(2);
 }

@@ -3,21 +3,14 @@ import { spawnSync } from 'node:child_process';
 import { rm } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { makeDirectory } from './disk.mjs';
-import { INITIATOR, open, peakMemoryMb } from './workload.mjs';
+import { fill, open, peakMemoryMb } from './workload.mjs';
 
 const [workflow, countText, age, phase, given] = process.argv.slice(2);
 const count = Number(countText);
 
 if (phase === 'fill') {
   const engine = await open(given);
-  let started = 0;
-  const line = async () => {
-    while (started < count) {
-      started += 1;
-      await engine.api.start({ workflow, input: { n: 1 }, initiator: INITIATOR });
-    }
-  };
-  await Promise.all(Array.from({ length: 64 }, line));
+  await fill(engine, workflow, count);
   // what has been there for more than a few seconds is written out; what has just been started is in the journal alone
   if (age === 'settled') await engine.store.writeOut();
   // as after a crash: nothing is closed

@@ -58,9 +58,30 @@ export function open(at) {
 
 export const INITIATOR = { user: 'bench', groups: [] };
 
+const FILLING = 64;
+
+/** Starts so many instances, and goes on once each start is on disk. */
+export async function fill(engine, workflow, count) {
+  let started = 0;
+  const line = async () => {
+    while (started < count) {
+      started += 1;
+      await engine.api.start({ workflow, input: { n: 1 }, initiator: INITIATOR });
+    }
+  };
+  await Promise.all(Array.from({ length: FILLING }, line));
+}
+
 export function machine() {
   const [first] = cpus();
   return `${cpus().length} cores, ${first?.model.trim() ?? 'unknown'}, Node ${process.versions.node}`;
+}
+
+export function median(values) {
+  return percentile(
+    [...values].sort((a, b) => a - b),
+    0.5,
+  );
 }
 
 export function percentile(sorted, share) {

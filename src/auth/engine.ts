@@ -3,10 +3,16 @@
  * is dropped then and the next call gets a new one, with a new generation: what was prepared in the old one must be prepared again.
  */
 import { createRequire } from 'node:module';
+import { setFlagsFromString } from 'node:v8';
 
 export type Cedar = typeof import('@cedar-policy/cedar-wasm/nodejs');
 
 const PACKAGE = '@cedar-policy/cedar-wasm/nodejs';
+
+// Node 20's optimizing compiler puts calls of WebAssembly into the functions around them. Where it has to give up such a function in
+// the middle of a call, V8 now and then ends the whole process ("unreachable code", in its deoptimizer). Other versions may not know
+// the flag, and would say so on stderr.
+if (process.versions.node.startsWith('20.')) setFlagsFromString('--no-turbo-inline-js-wasm-calls');
 
 /** The evaluator threw instead of answering. */
 export class CedarTrap extends Error {

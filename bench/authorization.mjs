@@ -1,0 +1,42 @@
+// What one decision of the policies costs, in microseconds: once asked before, and asked for the first time. Prints one JSON line.
+import { fileURLToPath } from 'node:url';
+import { CedarAuthorizer } from '../dist/index.js';
+import { median } from './workload.mjs';
+
+const POLICIES = fileURLToPath(new URL('../examples/deploy/policies', import.meta.url));
+const authorizer = await CedarAuthorizer.loadFromDir(POLICIES);
+
+/** As the engine asks before a stage; another `instance` is another question. */
+function request(instance) {
+  return {
+    principal: { type: 'Orchestrator', id: 'vapora-orchestrator', groups: [] },
+    action: 'execute-stage',
+    resource: { type: 'Stage', id: 'deploy', workflow: 'deploy' },
+    context: {
+      initiator: { user: 'ann', groups: ['developers'] },
+      instance,
+      attempt: 1,
+      labels: { env: 'production', team: 'shop' },
+      agents: ['deployer'],
+      approvals: [{ stage: 'deploy', by: 'bea' }],
+      irreversible: false,
+    },
+  };
+}
+
+/** Median of rounds, each of so many questions. */
+function measure(rounds, questions, instanceOf) {
+  const micros = [];
+  for (let round = 0; round < rounds; round += 1) {
+    const began = performance.now();
+    for (let n = 0; n < questions; n += 1) authorizer.authorize(request(instanceOf(round * questions + n)));
+    micros.push(((performance.now() - began) / questions) * 1_000);
+  }
+  return median(micros);
+}
+
+measure(20, 100, (n) => `warm-up-${n}`);
+const notRememberedMicros = measure(30, 100, (n) => `instance-${n}`);
+const rememberedMicros = measure(30, 1_000, () => 'instance-0');
+process.stdout.write(`${JSON.stringify({ rememberedMicros, notRememberedMicros })}\n`);
+authorizer.close();
