@@ -2,15 +2,19 @@
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { Agent } from './agent/agent.js';
+import { Callbacks } from './agent/callbacks.js';
 import { createCommandRunner } from './agent/command.js';
 import { removeStaleWorkdirs } from './agent/command-task.js';
 import { type AttemptLimits, DEFAULT_LIMITS } from './agent/limits.js';
+import { Outbound } from './agent/outbound.js';
 import { endOrphans } from './agent/process-marks.js';
 import { endHolders, holdRunFile } from './agent/run-file.js';
 import { createSdkRunner } from './agent/sdk-runner.js';
+import { createWebhookRunner } from './agent/webhook.js';
 import { AllowAllAuthorizer } from './auth/allow-all.js';
 import { CedarAuthorizer } from './auth/cedar.js';
 import { DecisionLog } from './auth/decision-log.js';
+import { isCommandAgent } from './config/agents.js';
 import type { EngineConfig } from './config/load.js';
 import { redactStoreUrl } from './config/store-url.js';
 import { VaporaError } from './core/errors.js';
@@ -67,6 +71,8 @@ export interface Engine {
   readonly transport: InProcessTransport;
   /** Agents that call over the network; null: they are not let in. */
   readonly remote: RemoteTransport | null;
+  /** Where agents that were called answer later. */
+  readonly callbacks: Callbacks;
   /** Schedules, webhooks and chains. They start nothing by themselves before `triggers.start()`. */
   readonly triggers: Triggers;
   /** Lets go of what has ended, and of content that nothing refers to. It does nothing by itself before `retention.start()`. */
@@ -122,7 +128,7 @@ async function assemble(config: EngineConfig, options: EngineOptions, around: Su
   const { clock, log, env, authorizer, watch } = around;
   const { engine: settings } = config;
   const { observer, metrics } = watch;
-  const agents = openAgents(config, options, clock);
+  const agents = openAgents(config, options, { clock, env });
   const { store, failed, letGo } = await openStore(config, clock, metrics);
   const templates = templatesOf(config, options.workflows ?? []);
   const decisions =
@@ -156,6 +162,7 @@ async function assemble(config: EngineConfig, options: EngineOptions, around: Su
     metrics,
     transport: agents.local,
     remote: agents.remote,
+    callbacks: agents.callbacks,
     triggers,
     retention,
     failed: Promise.race([orchestrator.failed, failed]),
@@ -198,7 +205,8 @@ async function openStore(
     ...(metrics === null ? {} : { onBatch: (size, ms) => metrics.batch(size, ms) }),
   });
   try {
-    const letGo = config.agents.length > 0 ? await clearTraces(config, clock) : () => undefined;
+    const hasPrograms = config.agents.some(isCommandAgent);
+    const letGo = hasPrograms ? await clearTraces(config, clock) : () => undefined;
     return { store, failed, letGo };
   } catch (error) {
     await store.close();
@@ -318,6 +326,7 @@ interface Agents {
   readonly local: InProcessTransport;
   readonly remote: RemoteTransport | null;
   readonly all: AgentTransport;
+  readonly callbacks: Callbacks;
   /** How long a role is waited for whose agents have left. */
   readonly graceMs: number;
   /** Whether an attempt goes on without this process. */
@@ -325,10 +334,24 @@ interface Agents {
   attach(orchestrator: WorkflowOrchestrator): void;
 }
 
-function openAgents(config: EngineConfig, options: EngineOptions, clock: Clock): Agents {
-  const local = openTransport(config, options.agents ?? [], clock);
+function openAgents(
+  config: EngineConfig,
+  options: EngineOptions,
+  around: Pick<Surroundings, 'clock' | 'env'>,
+): Agents {
+  const { clock } = around;
+  const callbacks = new Callbacks(options.remoteAgents === true ? config.server.publicUrl : null);
+  const local = openTransport(config, options.agents ?? [], { ...around, callbacks });
   if (options.remoteAgents !== true) {
-    return { local, remote: null, all: local, graceMs: 0, outlives: () => false, attach: () => {} };
+    return {
+      local,
+      remote: null,
+      all: local,
+      callbacks,
+      graceMs: 0,
+      outlives: () => false,
+      attach: () => {},
+    };
   }
   const { agentLeaseMs: leaseMs } = config.engine;
   const remote = new RemoteTransport({ clock, leaseMs, limits: attemptLimitsOf(config) });
@@ -337,18 +360,29 @@ function openAgents(config: EngineConfig, options: EngineOptions, clock: Clock):
     local,
     remote,
     all: new JoinedTransport(local, remote),
+    callbacks,
     graceMs: leaseMs,
     outlives: (taskId) => remote.carries(taskId),
     attach: ({ agentWords }) => remote.desk.attach(agentWords, isTaken),
   };
 }
 
-function openTransport(config: EngineConfig, agents: readonly Agent[], clock: Clock): InProcessTransport {
+function openTransport(
+  config: EngineConfig,
+  agents: readonly Agent[],
+  around: Pick<Surroundings, 'clock' | 'env'> & { readonly callbacks: Callbacks },
+): InProcessTransport {
+  const { clock } = around;
   const limits = attemptLimitsOf(config);
   const owner = ownerOf(config);
   const workRoot = workRootOf(config);
+  const outbound = new Outbound(config.engine.outbound);
   return new InProcessTransport(clock, [
-    ...config.agents.map((agent) => createCommandRunner(agent, { clock, owner, limits, workRoot })),
+    ...config.agents.map((agent) =>
+      isCommandAgent(agent)
+        ? createCommandRunner(agent, { clock, owner, limits, workRoot })
+        : createWebhookRunner(agent, { ...around, limits, outbound }),
+    ),
     ...agents.map((agent) => createSdkRunner(agent, { limits })),
   ]);
 }

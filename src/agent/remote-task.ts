@@ -32,6 +32,10 @@ export class RemoteTask implements AttemptVoice {
   #lastWord: number;
   #cancelBeat: () => void = () => {};
   #isDone = false;
+  #onKept: (isKept: boolean) => void = () => {};
+  readonly #kept = new Promise<boolean>((resolve) => {
+    this.#onKept = resolve;
+  });
   #isLeaving = false;
 
   constructor(order: RemoteOrder, askedAt: number, options: RemoteTaskOptions) {
@@ -53,7 +57,9 @@ export class RemoteTask implements AttemptVoice {
     if (!(await this.#begin())) return;
     try {
       await this.#handIn(await this.#outcome());
+      this.#onKept(true);
     } catch (error) {
+      this.#onKept(false);
       if (error instanceof VaporaError) this.#options.onTrouble(error);
     } finally {
       this.#isDone = true;
@@ -132,6 +138,10 @@ export class RemoteTask implements AttemptVoice {
       this.#options.calls.upload(`/tasks/${this.lease}/content`, content),
     );
     return { digest: String(answer.digest) as BlobRef['digest'], size: content.byteLength };
+  }
+
+  whenEnded(): Promise<boolean> {
+    return this.#kept;
   }
 
   // ---- the lease ---------------------------------------------------------------------------------------------------

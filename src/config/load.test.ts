@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { VaporaError } from '../core/errors.js';
 import { parseStoreUrl } from '../store/surreal/url.js';
+import { isCommandAgent } from './agents.js';
 import { ENVIRONMENT_OVERRIDES } from './env.js';
 import { findConfig, loadConfig, MAX_CONFIG_BYTES, parseConfig } from './load.js';
 import { formatProblem } from './report.js';
@@ -70,6 +71,7 @@ describe('parseConfig', () => {
       cedarPolicyDir: '/srv/app/policies',
       store: 'surrealkv:///srv/app/state?sync=every',
       onDeny: 'compensate',
+      outbound: { hosts: [], networks: [] },
       sagaParallelism: 2,
       retention: { keepMs: null, archiveDir: null },
       agentLeaseMs: 30_000,
@@ -179,7 +181,9 @@ env = { __proto__ = "polluted" }
       ['constructor', []],
       ['__proto__', ['constructor']],
     ]);
-    expect(Object.entries(config.agents[0]?.env ?? {})).toEqual([['__proto__', 'polluted']]);
+    expect(Object.entries(config.agents.find(isCommandAgent)?.env ?? {})).toEqual([
+      ['__proto__', 'polluted'],
+    ]);
     expect(config.templates.get('constructor')).toBeUndefined();
   });
 

@@ -4,7 +4,7 @@ import { access, open } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { type Problem, VaporaError } from '../core/errors.js';
 import type { WorkflowTemplate } from '../core/template.js';
-import { buildAgents, type CommandAgentConfig } from './agents.js';
+import { type AgentConfig, buildAgents } from './agents.js';
 import { emptyTable, originOf, parseDocument, type TableNode } from './document.js';
 import { applyEnvironment } from './env.js';
 import { deepFreeze } from './freeze.js';
@@ -30,7 +30,7 @@ export interface EngineConfig {
   readonly engine: EngineSettings;
   readonly server: ServerSettings;
   readonly templates: ReadonlyMap<string, WorkflowTemplate>;
-  readonly agents: readonly CommandAgentConfig[];
+  readonly agents: readonly AgentConfig[];
   readonly warnings: readonly Problem[];
   /** Where things stand in the file. */
   readonly sources: Sources;
@@ -63,7 +63,7 @@ function buildConfig(root: TableNode, file: string, report: Report, env: NodeJS.
   const server = buildServer(row?.server, directory, root, report);
   const workflows = row?.workflows ?? [];
   const templates = buildTemplates(workflows, { settings: engine, root, report });
-  const agents = buildAgents(row?.agents ?? [], directory, root, report);
+  const agents = buildAgents(row?.agents ?? [], { directory, outbound: engine.outbound, root, report });
   report.throwIfAny(basename(file));
   const sources = sourcesOf(file, root, workflows);
   warnOfOpenGates(workflows, engine, root, report);
@@ -106,7 +106,7 @@ function warnOfOpenGates(
 /** Only warnings here: a program may still register agents of its own for these roles. */
 function roleWarnings(
   templates: ReadonlyMap<string, WorkflowTemplate>,
-  agents: readonly CommandAgentConfig[],
+  agents: readonly AgentConfig[],
   report: Report,
   sources: Sources,
 ): Problem[] {

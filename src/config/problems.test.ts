@@ -41,7 +41,7 @@ const cases: [string, string, string][] = [
   [
     'an unknown key',
     '[engine]\nstoer = "mem://"',
-    '2:1: unknown key `stoer` in `[engine]`, expected one of `max_parallel_tasks`, `workflow_timeout`, `approval_gates_enabled`, `cedar_policy_dir`, `store`, `on_deny`, `saga_parallelism`, `agent_lease`, `retention`, `limits` (did you mean `store`?)',
+    '2:1: unknown key `stoer` in `[engine]`, expected one of `max_parallel_tasks`, `workflow_timeout`, `approval_gates_enabled`, `cedar_policy_dir`, `store`, `on_deny`, `saga_parallelism`, `agent_lease`, `retention`, `outbound`, `limits` (did you mean `store`?)',
   ],
   [
     '__proto__ as a key',

@@ -66,6 +66,8 @@ const invalid = [
     'name = "w"\ntrigger = "webhook"\nwebhook = { secret_env = "S", match = { a = 1 } }',
   ),
   '[[agents]]\nname = "a"\nroles = ["r"]\ncommand = []',
+  '[[agents]]\nname = "a"\nroles = ["r"]',
+  '[[agents]]\nname = "a"\nroles = ["r"]\nurl = "https://x.example/"',
   '[[agents]]\nname = "a"\nroles = ["r"]\ncommand = ["x"]\nenv = { A = 1 }',
 ];
 

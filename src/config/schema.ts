@@ -5,6 +5,7 @@ import {
   DEFAULT_RETRY,
   type RetryPolicy,
 } from '../core/template.js';
+import { outboundShape } from './outbound.js';
 import { serverShape } from './server-shape.js';
 import {
   choice,
@@ -122,6 +123,7 @@ export const engineShape = table('`[engine]`', {
     DEFAULT_ENGINE.agentLease,
   ),
   retention: optional(retentionShape, 'How long what has ended is kept.'),
+  outbound: optional(outboundShape, 'Whom the engine may call.'),
   limits: optional(limitsShape, 'Upper bounds, so that one workflow can not exhaust the engine.'),
 });
 
@@ -225,13 +227,13 @@ export const workflowShape: typeof workflowTable = {
   },
 };
 
-export const agentShape = table('an agent', {
+const agentTable = table('an agent', {
   name: required(name, 'Unique within the file.'),
   roles: required(list(name, roles, 'roles'), 'Roles that the agent takes tasks for.'),
   max_concurrent: optional(integer(1, 10_000), 'Tasks at once.', 1),
-  command: required(
+  command: optional(
     list(text('a text without NUL', 0), { min: 1, max: 1_000 }, 'arguments, the program first'),
-    'Program and its arguments, run without a shell. A program path with a `/` is relative to this file, any other name is looked up in PATH.',
+    'Of an agent that is a program: it and its arguments, run without a shell. A program path with a `/` is relative to this file, any other name is looked up in PATH.',
   ),
   cwd: optional(
     text('the path of a directory'),
@@ -246,14 +248,40 @@ export const agentShape = table('an agent', {
     }),
     'Environment variables for the program, beside those that it gets from the engine.',
   ),
-  timeout: optional(seconds, 'Seconds that one attempt may take. Without it there is no limit.'),
+  url: optional(
+    text('a URL'),
+    'Of an agent that is called: where each attempt is posted, signed. Its host has to be listed in `[engine.outbound]`.',
+  ),
+  secret_env: optional(
+    text('the name of an environment variable'),
+    'With `url`: environment variable of the engine that holds the secret that calls and answers are signed with.',
+  ),
+  timeout: optional(
+    seconds,
+    'Seconds that one attempt may take. Without it there is no limit for a program; a call has 60 seconds, and an answer that comes later a day.',
+  ),
 });
+
+/** Editors learn what makes an agent; the reader's own check is in `agents.ts`. */
+export const agentShape: typeof agentTable = {
+  ...agentTable,
+  schema: {
+    ...agentTable.schema,
+    oneOf: [
+      { properties: { command: {} }, required: ['command'] },
+      { properties: { url: {}, secret_env: {} }, required: ['url', 'secret_env'] },
+    ],
+  },
+};
 
 export const documentShape = table('the document', {
   engine: optional(engineShape, 'Settings of the engine.'),
   server: optional(serverShape, 'Where `vapora serve` listens, and how it knows who calls.'),
   workflows: optional(list(workflowShape, { min: 0, max: 10_000 }, 'workflows'), 'Workflow templates.'),
-  agents: optional(list(agentShape, { min: 0, max: 10_000 }, 'agents'), 'Agents that are programs.'),
+  agents: optional(
+    list(agentShape, { min: 0, max: 10_000 }, 'agents'),
+    'Agents that are programs, or that are called.',
+  ),
 });
 
 export type EngineRow = RowOf<typeof engineShape>;

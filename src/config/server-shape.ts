@@ -33,6 +33,7 @@ export const serverShape = table('`[server]`', {
     DEFAULT_SERVER.host,
   ),
   port: optional(integer(0, 65_535), 'Port; 0: any that is free.', DEFAULT_SERVER.port),
+  public_url: optional(text('a URL'), 'Where agents that are called can reach this server, to answer later.'),
   auth: optional(
     authShape,
     'With this table, even an empty one, callers have to show an API token (`vapora token create`) or a token of the issuer.',

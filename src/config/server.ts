@@ -17,6 +17,8 @@ export interface OidcSettings {
 export interface ServerSettings {
   readonly host: string;
   readonly port: number;
+  /** Where others reach the server; null: nobody has said. */
+  readonly publicUrl: string | null;
   /** Null: everybody is who they say they are. API tokens are taken in any case. */
   readonly auth: { readonly oidc: OidcSettings | null } | null;
 }
@@ -31,8 +33,24 @@ export function buildServer(
   return {
     host: row?.host ?? DEFAULT_SERVER.host,
     port: row?.port ?? DEFAULT_SERVER.port,
+    publicUrl: buildPublicUrl(row?.public_url, root, report),
     auth: auth === undefined ? null : { oidc: buildOidc(auth, directory, root, report) },
   };
+}
+
+function buildPublicUrl(url: string | undefined, root: DocumentNode, report: Report): string | null {
+  if (url === undefined) return null;
+  const parsed = URL.canParse(url) ? new URL(url) : null;
+  if (parsed !== null && /^https?:$/.test(parsed.protocol) && parsed.search === '' && parsed.hash === '')
+    return url;
+  const path = ['server', 'public_url'];
+  report.error({
+    message: '`server.public_url` is no URL of a server',
+    path,
+    origin: originOf(root, path),
+    expected: 'an `http` or `https` URL without query',
+  });
+  return null;
 }
 
 function buildOidc(

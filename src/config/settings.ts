@@ -2,6 +2,7 @@
 import { resolve } from 'node:path';
 import type { OnDeny } from '../core/template.js';
 import { type DocumentNode, originOf } from './document.js';
+import { buildOutbound, type OutboundSettings } from './outbound.js';
 import type { Report } from './report.js';
 import { DEFAULT_ENGINE, type EngineRow } from './schema.js';
 import { redactStoreUrl, resolveStoreUrl, STORE_SCHEMES } from './store-url.js';
@@ -30,6 +31,7 @@ export interface EngineSettings {
   /** How long an agent that calls over the network may be silent. */
   readonly agentLeaseMs: number;
   readonly retention: RetentionSettings;
+  readonly outbound: OutboundSettings;
   readonly limits: EngineLimits;
 }
 
@@ -72,6 +74,7 @@ export function buildSettings(
       keepMs: retention?.keep_days === undefined ? null : Math.round(retention.keep_days * DAY_MS),
       archiveDir: retention?.archive === undefined ? null : resolve(directory, retention.archive),
     },
+    outbound: buildOutbound(row?.outbound, root, report),
     limits: {
       maxInputBytes: limits?.max_input_bytes ?? DEFAULT_ENGINE.limits.maxInputBytes,
       maxArtifactBytes: limits?.max_artifact_bytes ?? DEFAULT_ENGINE.limits.maxArtifactBytes,

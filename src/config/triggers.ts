@@ -17,6 +17,7 @@ import type { WorkflowRow } from './schema.js';
 import { toMs } from './settings.js';
 import { type KeyPath, quoted } from './text.js';
 import { DEFAULT_CATCH_UP_SECONDS, DEFAULT_TOLERANCE_SECONDS } from './trigger-schema.js';
+import { VARIABLE } from './variable.js';
 
 interface Where {
   readonly path: KeyPath;
@@ -96,8 +97,6 @@ function schedule({ name, schedule: row }: WorkflowRow, where: Where): ScheduleT
   };
 }
 
-/** Characters that a variable's name has everywhere. */
-const VARIABLE = /^[A-Za-z_][A-Za-z0-9_]*$/;
 /** RFC 6901: empty, or references that each begin with a slash. */
 const POINTER = /^(?:\/(?:[^~/]|~[01])*)*$/;
 

@@ -45,6 +45,7 @@ export const ERRORS = {
   agent_lost: { retry: true, exit: 1 },
   agent_missing: { retry: false, exit: 1 },
   agent_protocol: { retry: false, exit: 1 },
+  destination_refused: { retry: false, exit: 1 },
   role_unserved: { retry: true, exit: 1 },
   // what an agent that calls over the network is told
   agent_exists: { retry: true, exit: 2 },

@@ -9,6 +9,7 @@ import type {
   RawServerDefault,
 } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import type { Callbacks } from '../agent/callbacks.js';
 import type { AllowAllAuthorizer } from '../auth/allow-all.js';
 import type { CedarAuthorizer } from '../auth/cedar.js';
 import type { EngineLimits } from '../config/settings.js';
@@ -55,6 +56,7 @@ export interface ServerContext {
   readonly swarm: Pick<SwarmCoordinator, 'status'>;
   /** Agents that call over the network; null: they are not let in. */
   readonly remote: RemoteTransport | null;
+  readonly callbacks: Callbacks;
   readonly limits: EngineLimits;
   /** Those that new instances are started with. */
   templates(): ReadonlyMap<string, WorkflowTemplate>;

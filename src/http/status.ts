@@ -38,6 +38,7 @@ export const STATUS = {
   agent_lost: 500,
   agent_missing: 500,
   agent_protocol: 422,
+  destination_refused: 422,
   role_unserved: 500,
   agent_exists: 409,
   agent_unknown: 404,

@@ -45,6 +45,7 @@ export async function contextOf(
     changedSince: (at) => engine.store.changedSince(at),
     swarm: engine.api.swarm,
     remote: engine.remote,
+    callbacks: engine.callbacks,
     limits: config.engine.limits,
     templates: () => engine.templates,
     health: () => healthOf(config, engine, more),

@@ -106,6 +106,9 @@ class Attempt implements AttemptVoice {
   #isEnded = false;
   #stopping: Promise<void> | null = null;
   #onStopped: (() => void) | null = null;
+  /** Made when it is first asked for, and most attempts never are. */
+  #ended: Promise<boolean> | null = null;
+  #onKept: ((isKept: boolean) => void) | null = null;
 
   constructor(order: TaskOrder, sink: TaskSink, runner: Runner, onEnd: (taskId: string) => void) {
     this.#order = order;
@@ -164,11 +167,20 @@ class Attempt implements AttemptVoice {
     return this.#isEnded ? Promise.reject(tooLate()) : this.#sink.keep(content);
   }
 
+  whenEnded(): Promise<boolean> {
+    this.#ended ??= new Promise((resolve) => {
+      this.#onKept = resolve;
+    });
+    return this.#ended;
+  }
+
   #end(outcome: TaskOutcome): void {
     if (this.#isEnded) return;
     this.#isEnded = true;
     this.#onEnd(this.#order.task_id);
-    void this.#sink.end(outcome);
+    const ending = this.#sink.end(outcome);
+    if (this.#onKept !== null) void ending.then(this.#onKept);
+    else this.#ended = ending;
     this.#onStopped?.();
   }
 }

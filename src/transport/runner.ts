@@ -2,7 +2,10 @@
 import type { AgentInfo, TaskOrder, TaskOutcome, TaskSink } from '../core/ports.js';
 
 /** An attempt's words on its way; the last one, the outcome, is what `run` resolves with. */
-export type AttemptVoice = Omit<TaskSink, 'end'>;
+export interface AttemptVoice extends Omit<TaskSink, 'end'> {
+  /** Resolves once the outcome is on disk: with false where it came too late to be applied, or the engine is stopping. */
+  whenEnded(): Promise<boolean>;
+}
 
 /**
  * An agent that orders can be given to: functions in this process, or a command.

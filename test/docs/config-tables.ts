@@ -63,6 +63,7 @@ export function keyTables(document: JsonSchema): ReadonlyMap<string, string> {
     ['engine', inside(document, 'engine')],
     ['engine.limits', inside(inside(document, 'engine'), 'limits')],
     ['engine.retention', inside(inside(document, 'engine'), 'retention')],
+    ['engine.outbound', inside(inside(document, 'engine'), 'outbound')],
     ['server', inside(document, 'server')],
     ['server.auth', inside(inside(document, 'server'), 'auth')],
     ['workflows', inside(document, 'workflows')],

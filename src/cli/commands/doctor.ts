@@ -1,5 +1,6 @@
 /** `vapora doctor`: what this installation and configuration consist of, and what is wrong with them. */
 import { readFileSync } from 'node:fs';
+import { isCommandAgent, type WebhookAgentConfig } from '../../config/agents.js';
 import { checkWorkflows } from '../../config/check.js';
 import type { EngineConfig } from '../../config/load.js';
 import { redactStoreUrl } from '../../config/store-url.js';
@@ -161,8 +162,11 @@ async function policyFinding(config: EngineConfig): Promise<Finding> {
 async function agentFindings(shell: Shell, config: EngineConfig): Promise<Finding[]> {
   const findings: Finding[] = [];
   for (const agent of config.agents) {
-    const problem = await findAgentProblem(agent, shell.host.env);
-    const text = `${agent.name} (${agent.roles.join(', ')}): ${agent.command[0] ?? ''}`;
+    const isProgram = isCommandAgent(agent);
+    const problem = isProgram
+      ? await findAgentProblem(agent, shell.host.env)
+      : missingSecret(agent, shell.host.env);
+    const text = `${agent.name} (${agent.roles.join(', ')}): ${isProgram ? (agent.command[0] ?? '') : agent.url}`;
     findings.push(
       problem === null
         ? { subject: 'agent', level: 'ok', text }
@@ -170,6 +174,10 @@ async function agentFindings(shell: Shell, config: EngineConfig): Promise<Findin
     );
   }
   return findings;
+}
+
+function missingSecret({ secretEnv }: WebhookAgentConfig, env: NodeJS.ProcessEnv): string | null {
+  return (env[secretEnv] ?? '') === '' ? `environment variable \`${secretEnv}\` is not set` : null;
 }
 
 function offFindings(config: EngineConfig): Finding[] {

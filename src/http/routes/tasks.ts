@@ -1,9 +1,10 @@
-import { type AttemptLimits, DEFAULT_LIMITS } from '../../agent/limits.js';
+import type { AttemptLimits } from '../../agent/limits.js';
 import { checkOutput, clip, failedOutcome, ProtocolError } from '../../agent/outcome.js';
 import { remoteOutcome } from '../../agent/remote-result.js';
 import { VaporaError } from '../../core/errors.js';
 import { sha256 } from '../../engine/digest.js';
 import type { Said } from '../../transport/remote-attempt.js';
+import { attemptLimitsOf } from '../attempt-limits.js';
 import type { App, ServerContext } from '../context.js';
 import {
   beatTask,
@@ -99,12 +100,6 @@ function addResultRoutes(app: App, context: ServerContext): void {
 
 function saidOf(status: Said['status'], body: unknown): Said {
   return { status, digest: sha256(JSON.stringify(body)) };
-}
-
-function attemptLimitsOf({ limits }: ServerContext): AttemptLimits {
-  const { maxArtifactBytes, maxOutputBytes } = limits;
-  const maxTotalArtifactBytes = Math.max(DEFAULT_LIMITS.maxTotalArtifactBytes, maxArtifactBytes);
-  return { ...DEFAULT_LIMITS, maxArtifactBytes, maxTotalArtifactBytes, maxOutputBytes };
 }
 
 /** The end of the log, as with every agent. */
