@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { fakeHost } from './host.suite.js';
-import { parseCount, parseLabels, parseState, readInput, requireText } from './input.js';
+import { parseCount, parseLabels, parseMoment, parseState, readInput, requireText } from './input.js';
 
 let cwd: string;
 beforeAll(async () => {
@@ -46,6 +46,8 @@ describe('options', () => {
     expect(parseLabels(['a=1', 'b=x=y', 'c='])).toEqual({ a: '1', b: 'x=y', c: '' });
     expect(Object.keys(parseLabels(['__proto__=x']))).toEqual(['__proto__']);
     expect(parseCount('12', '`--limit`', 1, 1_000)).toBe(12);
+    expect(parseMoment('2026-03-01', '`--since`')).toBe(Date.UTC(2026, 2, 1));
+    expect(parseMoment('2026-03-01T08:30+01:00', '`--since`')).toBe(Date.UTC(2026, 2, 1, 7, 30));
     expect(parseState('blocked')).toBe('blocked');
     expect(requireText('x', '`--reason`')).toBe('x');
   });
@@ -56,6 +58,9 @@ describe('options', () => {
     () => parseLabels(['a=1', 'a=2']),
     () => parseCount('1e3', '`--limit`', 1, 1_000),
     () => parseCount('1001', '`--limit`', 1, 1_000),
+    () => parseMoment('yesterday', '`--since`'),
+    () => parseMoment('2026-02-30T25:00Z', '`--since`'),
+    () => parseMoment('2026-03-01T08:30', '`--since`'),
     () => parseState('constructor'),
     () => requireText(' ', '`--reason`'),
   ])('are refused as usage errors %#', (parse) => {

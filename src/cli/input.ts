@@ -95,6 +95,17 @@ export function parseCount(text: string, option: string, min: number, max: numbe
   throw new VaporaError('usage', `${option} ${quoted(text)} is not a whole number from ${min} to ${max}`);
 }
 
+const MOMENT = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,3})?)?(Z|[+-]\d{2}:\d{2}))?$/;
+
+/** A day, which begins at midnight UTC, or a moment with its time zone, as ISO 8601; answers milliseconds. Throws `usage`. */
+export function parseMoment(text: string, option: string): number {
+  const at = MOMENT.test(text) ? Date.parse(text) : Number.NaN;
+  if (!Number.isNaN(at)) return at;
+  throw new VaporaError('usage', `${option} ${quoted(text)} is not a date or time of ISO 8601`, {
+    hint: 'for example `2026-03-01` or `2026-03-01T08:30:00Z`',
+  });
+}
+
 /** Throws `usage`. */
 export function parseState(text: string): InstanceStatus {
   const states = Object.keys(INSTANCE_TRANSITIONS);

@@ -200,6 +200,9 @@ function addReads(program: Command, execute: Execute): void {
     .option('--state <state>', 'only instances in this state')
     .option('--workflow <workflow>', 'only instances of this workflow')
     .option('--label <key=value>', 'only instances with this label; repeatable', collect, [])
+    .option('--initiator <user>', 'only instances that this user started')
+    .option('--since <time>', 'only instances started then or later; ISO 8601')
+    .option('--until <time>', 'only instances started before')
     .option('--limit <n>', 'instances a page, 1 to 1000', '50')
     .option('--cursor <cursor>', 'go on where the page before ended')
     .action((options: ListOptions, command: Command) =>

@@ -82,13 +82,26 @@ export class HttpWorkflowClient implements WorkflowApi, ScheduleApi, TokenApi, W
   }
 
   async list(query: InstanceQuery): Promise<InstancePage> {
-    const { status, template, labels, withDeadLetters, limit, cursor } = query;
+    const {
+      status,
+      template,
+      labels,
+      initiator,
+      createdFrom,
+      createdBefore,
+      withDeadLetters,
+      limit,
+      cursor,
+    } = query;
     const page = await this.connection.call(listInstances, {
       query: {
         limit,
         ...(status === undefined ? {} : { state: status }),
         ...(template === undefined ? {} : { workflow: template }),
         ...(labels === undefined ? {} : { label: [...labels] }),
+        ...(initiator === undefined ? {} : { initiator }),
+        ...(createdFrom === undefined ? {} : { created_from: new Date(createdFrom).toISOString() }),
+        ...(createdBefore === undefined ? {} : { created_before: new Date(createdBefore).toISOString() }),
         ...(withDeadLetters === true ? { dead_letters: 'true' } : {}),
         ...(cursor === undefined ? {} : { cursor }),
       },

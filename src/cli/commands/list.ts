@@ -2,7 +2,7 @@
 import { quoted } from '../../config/text.js';
 import { VaporaError } from '../../core/errors.js';
 import type { InstanceQuery, InstanceSummary } from '../../core/ports.js';
-import { parseCount, parseLabels, parseState } from '../input.js';
+import { parseCount, parseLabels, parseMoment, parseState } from '../input.js';
 import { summaryJson } from '../json.js';
 import { INSTANCE_LOOKS, toned } from '../palette.js';
 import { readEngine } from '../session.js';
@@ -14,6 +14,9 @@ export interface ListOptions {
   readonly state?: string;
   readonly workflow?: string;
   readonly label: readonly string[];
+  readonly initiator?: string;
+  readonly since?: string;
+  readonly until?: string;
   readonly limit: string;
   readonly cursor?: string;
 }
@@ -27,6 +30,9 @@ export async function list(shell: Shell, options: ListOptions): Promise<number> 
     limit: parseCount(options.limit, '`--limit`', 1, MAX_LIMIT),
     ...(options.state === undefined ? {} : { status: parseState(options.state) }),
     ...(options.workflow === undefined ? {} : { template: options.workflow }),
+    ...(options.initiator === undefined ? {} : { initiator: options.initiator }),
+    ...(options.since === undefined ? {} : { createdFrom: parseMoment(options.since, '`--since`') }),
+    ...(options.until === undefined ? {} : { createdBefore: parseMoment(options.until, '`--until`') }),
     ...(options.label.length === 0 ? {} : { labels: options.label }),
     ...(options.cursor === undefined ? {} : { cursor: options.cursor }),
   };

@@ -139,6 +139,9 @@ export const listInstances = endpoint({
       .union([z.string().max(600), z.array(z.string().max(600)).max(LABEL_FILTERS)])
       .optional()
       .meta({ description: '`key=value`; repeatable, all must match' }),
+    initiator: z.string().max(256).optional().meta({ description: 'name of the user who started it' }),
+    created_from: Time.optional().meta({ description: 'started then or later' }),
+    created_before: Time.optional().meta({ description: 'started before' }),
     dead_letters: z.stringbool().optional().meta({ description: 'only those with open dead letters' }),
     limit: z.coerce.number().int().min(1).max(1_000).default(50),
     cursor: z.string().max(2_000).optional().meta({ description: '`next` of the page before' }),

@@ -25,13 +25,17 @@ import { addRoute } from '../routing.js';
 export function instanceRoutes(app: App, context: ServerContext): void {
   const { api } = context;
   addRoute(app, listInstances, async ({ query, identity }) => {
-    const { state, workflow, label, dead_letters, limit, cursor } = query;
+    const { state, workflow, label, initiator, created_from, created_before, dead_letters, limit, cursor } =
+      query;
     const labels = label === undefined ? [] : [label].flat();
     const page = await readablePage(context, identity, {
       limit,
       ...(state === undefined ? {} : { status: state }),
       ...(workflow === undefined ? {} : { template: workflow }),
       ...(labels.length === 0 ? {} : { labels }),
+      ...(initiator === undefined ? {} : { initiator }),
+      ...(created_from === undefined ? {} : { createdFrom: Date.parse(created_from) }),
+      ...(created_before === undefined ? {} : { createdBefore: Date.parse(created_before) }),
       ...(dead_letters === true ? { withDeadLetters: true } : {}),
       ...(cursor === undefined ? {} : { cursor }),
     });
