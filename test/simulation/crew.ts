@@ -5,6 +5,9 @@ import { Worker } from 'node:worker_threads';
 import type { Folders } from './broken.js';
 import type { Answer, Job } from './worker.js';
 
+/** Most of a world is garbage soon: with room for several of them, little of it is ever copied. */
+const YOUNG_MB = 96;
+
 /** Does the jobs on so many threads; `onAnswer` answers whether to go on. */
 export async function workOff(
   folders: Folders,
@@ -15,7 +18,10 @@ export async function workOff(
   let isGoingOn = true;
   const work = () =>
     new Promise<void>((resolve, reject) => {
-      const worker = new Worker(pathToFileURL(join(folders.made, 'worker.js')), { workerData: folders });
+      const worker = new Worker(pathToFileURL(join(folders.made, 'worker.js')), {
+        workerData: folders,
+        resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB },
+      });
       const next = () => {
         const { value, done } = isGoingOn ? jobs.next() : { value: undefined, done: true };
         if (done || value === undefined) worker.terminate().then(() => resolve(), reject);

@@ -1,10 +1,8 @@
 /** Which agents there are, what they are at, and the transport of a process to them. */
 import type { AgentInfo, AgentTransport, TaskOrder, TaskSink } from '../../src/core/ports.js';
 import { Attempt } from './agents.js';
-import type { SimulatedProcess } from './process.js';
+import { never, type SimulatedProcess } from './process.js';
 import type { World } from './world.js';
-
-const never = new Promise<never>(() => {});
 
 export class Fleet {
   readonly #world: World;
@@ -128,7 +126,7 @@ export class SimulatedTransport implements AgentTransport {
       if (attempt === undefined) return Promise.resolve();
       return new Promise<void>((resolve) => attempt.stop(resolve));
     };
-    return this.#process.port('stop', ask, never);
+    return this.#process.port('stop', ask, never());
   }
 
   close(): Promise<void> {

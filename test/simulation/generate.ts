@@ -20,7 +20,7 @@ import {
 const MINUTE = 60_000;
 const HOUR = 3_600_000;
 /** One in so many asks Cedar. */
-const CEDAR_SHARE = 1 / 25;
+const CEDAR_SHARE = 1 / 40;
 const GROUPS = ['red', 'blue', 'root'];
 const UNDOING = ['undo', 'wipe'];
 

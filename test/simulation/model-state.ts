@@ -2,6 +2,7 @@
 import type {
   CompensationStatus,
   InstanceStatus,
+  StageState,
   StageStatus,
   TaskStatus,
   WorkflowInstance,
@@ -183,24 +184,60 @@ export function differenceOf(model: ModelInstance, state: WorkflowInstance): str
   for (const [index, stage] of model.stages.entries()) {
     const other = state.stages[index];
     if (other === undefined) return `stage ${stage.name} is missing`;
-    const pairs = [
-      ['status', stage.status, other.status],
-      ['run', stage.run, other.run],
-      ['deadline', stage.deadlineAt, other.deadlineAt],
-      ['completion', stage.completion, other.completion],
-      ['compensation', stage.undo, other.compensation.status],
-      ['block', stage.block?.code ?? null, other.block?.code ?? null],
-      ['permits', [...stage.permits].join(), other.permits.join()],
-      ['tasks', stage.tasks.map(textOf).join(), other.tasks.map(textOf).join()],
-      ['undo', stage.undoTasks.map(textOf).join(), other.compensation.tasks.map(textOf).join()],
-    ] as const;
-    for (const [what, expected, found] of pairs) {
-      if (expected !== found) return `${what} of stage ${stage.name} is ${found}, not ${expected}`;
-    }
+    const difference = stageDifference(stage, other);
+    if (difference !== null) return difference;
   }
   return null;
 }
 
-function textOf({ role, status, attempt, failures, retryAt, deadlineAt }: ModelTask): string {
+function stageDifference(stage: ModelStage, other: StageState): string | null {
+  const isSame =
+    stage.status === other.status &&
+    stage.run === other.run &&
+    stage.deadlineAt === other.deadlineAt &&
+    stage.completion === other.completion &&
+    stage.undo === other.compensation.status &&
+    (stage.block?.code ?? null) === (other.block?.code ?? null) &&
+    stage.permits.size === other.permits.length &&
+    other.permits.every((permit) => stage.permits.has(permit)) &&
+    isSameTasks(stage.tasks, other.tasks) &&
+    isSameTasks(stage.undoTasks, other.compensation.tasks);
+  if (isSame) return null;
+  // only now are words worth their while
+  const pairs = [
+    ['status', stage.status, other.status],
+    ['run', stage.run, other.run],
+    ['deadline', stage.deadlineAt, other.deadlineAt],
+    ['completion', stage.completion, other.completion],
+    ['compensation', stage.undo, other.compensation.status],
+    ['block', stage.block?.code ?? null, other.block?.code ?? null],
+    ['permits', [...stage.permits].join(), other.permits.join()],
+    ['tasks', stage.tasks.map(textOf).join(), other.tasks.map(textOf).join()],
+    ['undo', stage.undoTasks.map(textOf).join(), other.compensation.tasks.map(textOf).join()],
+  ] as const;
+  for (const [what, expected, found] of pairs) {
+    if (expected !== found) return `${what} of stage ${stage.name} is ${found}, not ${expected}`;
+  }
+  return `stage ${stage.name} is another one`;
+}
+
+type TaskFields = Pick<ModelTask, 'role' | 'status' | 'attempt' | 'failures' | 'retryAt' | 'deadlineAt'>;
+
+function isSameTasks(tasks: readonly TaskFields[], others: readonly TaskFields[]): boolean {
+  if (tasks.length !== others.length) return false;
+  return tasks.every((task, index) => {
+    const other = others[index];
+    return (
+      task.role === other?.role &&
+      task.status === other.status &&
+      task.attempt === other.attempt &&
+      task.failures === other.failures &&
+      task.retryAt === other.retryAt &&
+      task.deadlineAt === other.deadlineAt
+    );
+  });
+}
+
+function textOf({ role, status, attempt, failures, retryAt, deadlineAt }: TaskFields): string {
   return `${role}:${status}#${attempt}/${failures}@${retryAt}<${deadlineAt}`;
 }

@@ -8,6 +8,11 @@ import { chanceOf } from './chance.js';
 import type { Port } from './scenario.js';
 import type { World } from './world.js';
 
+/** Never settles. Each is a new one: whatever waits for one of them is garbage with it. */
+export function never(): Promise<never> {
+  return new Promise(() => {});
+}
+
 export class SimulatedProcess {
   readonly world: World;
   /** From 1; also its fence on the store. */

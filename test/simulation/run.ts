@@ -16,12 +16,23 @@ export interface RunResult {
   readonly lines: readonly string[];
 }
 
+/** What Cedar makes of the scenario's rules; of none, where the scenario does not ask it. */
+type Compiled = ReadonlyMap<readonly Rule[], Authorizer & { close(): void }>;
+
 export async function runScenario(
   code: EngineCode,
   scenario: Scenario,
   isTraced: boolean,
 ): Promise<RunResult> {
-  const cedar = await compileAll(code, scenario);
+  return withCedar(code, scenario, (cedar) => runOnce(code, scenario, isTraced, cedar));
+}
+
+async function runOnce(
+  code: EngineCode,
+  scenario: Scenario,
+  isTraced: boolean,
+  cedar: Compiled,
+): Promise<RunResult> {
   const world = new World({ scenario, code, isTraced, cedar, past: null });
   const onUnhandled = (error: unknown) => {
     const words = error instanceof Error ? (error.stack ?? error.message) : String(error);
@@ -33,16 +44,25 @@ export async function runScenario(
     if (world.violation === null) await beginAnew(world, cedar);
   } finally {
     process.off('unhandledRejection', onUnhandled);
-    for (const authorizer of cedar.values()) authorizer.close();
   }
   const { trace, violation, coverage } = world;
   return { hash: trace.hash, violation, coverage: coverage.data, lines: trace.lines ?? [] };
 }
 
-async function compileAll(
+async function withCedar<T>(
   code: EngineCode,
-  { isCedar, policy, faults }: Scenario,
-): Promise<ReadonlyMap<readonly Rule[], Authorizer & { close(): void }>> {
+  scenario: Scenario,
+  run: (cedar: Compiled) => Promise<T>,
+): Promise<T> {
+  const cedar = await compileAll(code, scenario);
+  try {
+    return await run(cedar);
+  } finally {
+    for (const authorizer of cedar.values()) authorizer.close();
+  }
+}
+
+async function compileAll(code: EngineCode, { isCedar, policy, faults }: Scenario): Promise<Compiled> {
   const compiled = new Map<readonly Rule[], Authorizer & { close(): void }>();
   if (!isCedar) return compiled;
   for (const rules of [
@@ -56,9 +76,11 @@ async function compileAll(
 
 /** Runs it twice. Whether it went wrong, or went another way the second time. */
 export async function checkScenario(code: EngineCode, scenario: Scenario): Promise<RunResult> {
-  const first = await runScenario(code, scenario, false);
-  if (first.violation !== null) return first;
-  const second = await runScenario(code, scenario, false);
-  if (second.hash === first.hash) return first;
-  return { ...first, violation: `two runs differ: ${first.hash} and ${second.hash}` };
+  return withCedar(code, scenario, async (cedar) => {
+    const first = await runOnce(code, scenario, false, cedar);
+    if (first.violation !== null) return first;
+    const second = await runOnce(code, scenario, false, cedar);
+    if (second.hash === first.hash) return first;
+    return { ...first, violation: `two runs differ: ${first.hash} and ${second.hash}` };
+  });
 }

@@ -10,15 +10,13 @@ import type {
 } from '../../src/core/ports.js';
 import type { WorkflowTemplate } from '../../src/core/template.js';
 import type { Disk, WriteResult, Written } from './disk.js';
-import type { SimulatedProcess } from './process.js';
+import { never, type SimulatedProcess } from './process.js';
 import type { Port } from './scenario.js';
 
 interface Waiting extends Written {
   resolve(stored: StoredInstance): void;
   reject(error: unknown): void;
 }
-
-const never = new Promise<never>(() => {});
 
 export class SimulatedStore implements WorkflowStore {
   readonly #process: SimulatedProcess;
@@ -53,7 +51,7 @@ export class SimulatedStore implements WorkflowStore {
         if (!this.#isFlushing) this.#beginFlush();
       });
     };
-    return this.#process.port('save', ask, never);
+    return this.#process.port('save', ask, never());
   }
 
   /** What waits goes together in one transaction. */
@@ -196,6 +194,6 @@ export class SimulatedStore implements WorkflowStore {
         });
       });
     };
-    return this.#process.port(port, ask, never);
+    return this.#process.port(port, ask, never());
   }
 }

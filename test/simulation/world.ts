@@ -296,7 +296,8 @@ export class World {
 
 /** Resolves when nothing is left to go on that does not wait for the world. */
 function allSettled(): Promise<void> {
-  return new Promise((resolve) => queueMicrotask(() => process.nextTick(resolve)));
+  // is called in a microtask, and what is queued here comes after all of those
+  return new Promise((resolve) => process.nextTick(resolve));
 }
 
 function rolesOf({ templates }: Scenario): readonly string[] {
