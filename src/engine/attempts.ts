@@ -32,14 +32,17 @@ export class Attempts {
   /** Those that were started and that the committed state still calls for, also where their outcome waits to be committed. */
   readonly #begun = new Set<string>();
   #stopping = 0;
+  /** Outcomes whose content is on its way to the disk, also of attempts that have been stopped since. */
+  #saving = 0;
 
   constructor(shell: Shell, owner: AttemptOwner) {
     this.#shell = shell;
     this.#owner = owner;
   }
 
+  /** INVARIANT: the instance stays awake for these, or an outcome would be told to an actor that is no longer the instance's. */
   get size(): number {
-    return this.#running.size;
+    return this.#running.size + this.#saving;
   }
 
   /** While an attempt is being stopped nothing new may start: a compensation must not meet what it takes back. */
@@ -151,10 +154,19 @@ export class Attempts {
     if (known === undefined || known.isStopped || this.#shell.isClosing) return false;
     try {
       const ready = inputOf(this.#shell.store, at, attempt, outcome);
-      return await this.#deliver(taskId, ready instanceof Promise ? await ready : ready);
+      return await this.#deliver(taskId, ready instanceof Promise ? await this.#saved(ready) : ready);
     } catch (error) {
       this.#shell.fail(error);
       return false;
+    }
+  }
+
+  async #saved(input: Promise<OutcomeInput>): Promise<OutcomeInput> {
+    this.#saving += 1;
+    try {
+      return await input;
+    } finally {
+      this.#saving -= 1;
     }
   }
 

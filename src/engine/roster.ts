@@ -66,9 +66,12 @@ export class Roster implements Iterable<InstanceActor> {
    * what a cancel ends must not be dispatched once more before. Throws `instance_unknown`, and what `speak` throws.
    */
   async tell(id: InstanceId, speak: (actor: InstanceActor) => void): Promise<void> {
-    const awake = this.#actors.get(id) ?? (await this.#waking.get(id));
-    if (awake === undefined) await this.#beginWaking(id, null, speak);
-    else speak(awake);
+    const awake = this.#actors.get(id);
+    if (awake !== undefined) return speak(awake);
+    // nothing is awaited before the waking begins: a second one might read what is old by the time the first has gone to sleep again
+    const waking = this.#waking.get(id);
+    if (waking === undefined) await this.#beginWaking(id, null, speak);
+    else speak(await waking);
   }
 
   /**
@@ -93,6 +96,7 @@ export class Roster implements Iterable<InstanceActor> {
     stored: StoredInstance | null,
     speak: (actor: InstanceActor) => void,
   ): Promise<InstanceActor> {
+    assert(!this.#waking.has(id), `${id} is woken once at a time`);
     const waking = this.#load(id, stored, speak).finally(() => this.#waking.delete(id));
     this.#waking.set(id, waking);
     return waking;

@@ -1,9 +1,10 @@
 /** Makes a copy of the compiled engine and of the simulation, with one thing broken in it. */
-import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { loadEngine } from './engine-code.js';
 import { makeScenario } from './generate.js';
+import type { Scenario } from './scenario.js';
 import type { Variant } from './variants.js';
 
 export interface Folders {
@@ -11,14 +12,16 @@ export interface Folders {
   readonly dist: string;
   /** The compiled simulation. */
   readonly made: string;
+  /** The kept cases. */
+  readonly cases: string;
   /** For copies. */
   readonly cache: string;
 }
 
 export interface Caught {
   readonly name: string;
-  /** 0: its text was not found exactly once in the compiled code, which has changed. */
-  readonly seed: number;
+  /** `seed 7` or `case x`; where it was not caught, why not. */
+  readonly where: string;
   /** What was said; null: it was not caught. */
   readonly violation: string | null;
 }
@@ -26,9 +29,9 @@ export interface Caught {
 /** Not of the engine that is simulated. */
 const LEFT_OUT = /[/\\](cli|http|serve|agent|testing|surreal)$/;
 
-/** Runs seeds from `from` on until one catches the variant. */
+/** Runs the kept cases and then seeds from `from` on, until one catches the variant. */
 export async function catchVariant(
-  { dist, made, cache }: Folders,
+  { dist, made, cache, cases }: Folders,
   variant: Variant,
   from: number,
   most: number,
@@ -43,19 +46,30 @@ export async function catchVariant(
     });
     cpSync(made, join(folder, 'simulation'), { recursive: true });
     writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
-    if (!breakFile(folder, variant)) return { name: variant.name, seed: 0, violation: null };
+    const { name } = variant;
+    if (!breakFile(folder, variant))
+      return { name, where: 'its text is not found exactly once', violation: null };
     const code = await loadEngine(`${pathToFileURL(join(folder, 'dist')).href}/`);
     const run: typeof import('./run.js') = await import(
       pathToFileURL(join(folder, 'simulation', 'run.js')).href
     );
-    for (let seed = from; seed < from + most; seed += 1) {
-      const { violation } = await run.runScenario(code, makeScenario(seed), false);
-      if (violation !== null) return { name: variant.name, seed, violation };
+    for (const [where, scenario] of scenariosOf(cases, from, most)) {
+      const { violation } = await run.runScenario(code, scenario, false);
+      if (violation !== null) return { name, where, violation };
     }
-    return { name: variant.name, seed: from + most, violation: null };
+    return { name, where: `in no case and none of ${most} seeds`, violation: null };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+function* scenariosOf(cases: string, from: number, most: number): Generator<[string, Scenario]> {
+  for (const file of readdirSync(cases)) yield [`case ${file}`, readCase(cases, file)];
+  for (let seed = from; seed < from + most; seed += 1) yield [`seed ${seed}`, makeScenario(seed)];
+}
+
+export function readCase(cases: string, file: string): Scenario {
+  return JSON.parse(readFileSync(join(cases, file), 'utf8')) as Scenario;
 }
 
 /** False: the variant does not fit exactly once. */

@@ -1,10 +1,10 @@
 /** The command: `npm run simulate -- --seeds N [--seed S] [--trace]`. */
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
-import type { Caught, Folders } from './broken.js';
+import { type Caught, type Folders, readCase } from './broken.js';
 import { Coverage } from './coverage.js';
 import { workOff } from './crew.js';
 import { type EngineCode, loadEngine } from './engine-code.js';
@@ -33,11 +33,7 @@ const USAGE = `npm run simulate -- [options]
   --threads N   threads (default: one a core)
   --coverage    prints all that was come by, not only what is missing`;
 
-export interface Places extends Folders {
-  readonly cases: string;
-}
-
-export async function main(args: string[], places: Places): Promise<number> {
+export async function main(args: string[], places: Folders): Promise<number> {
   const { values } = parseArgs({
     args,
     options: {
@@ -64,7 +60,7 @@ export async function main(args: string[], places: Places): Promise<number> {
   if (values.cases) return runCases(code, places, readdirSync(places.cases));
   if (values.case !== undefined) {
     const name = `${values.case}.json`;
-    return values.trace ? printTrace(code, readCase(places, name)) : runCases(code, places, [name]);
+    return values.trace ? printTrace(code, readCase(places.cases, name)) : runCases(code, places, [name]);
   }
   if (values.trace) return printTrace(code, makeScenario(first));
   return runSeeds(code, places, { seeds, first, threads, save: values.save, isFull: values.coverage });
@@ -89,7 +85,7 @@ interface Wanted {
   readonly isFull: boolean;
 }
 
-async function runSeeds(code: EngineCode, places: Places, wanted: Wanted): Promise<number> {
+async function runSeeds(code: EngineCode, places: Folders, wanted: Wanted): Promise<number> {
   const { seeds, first, threads } = wanted;
   const total = new Coverage();
   const failed: Failed[] = [];
@@ -126,7 +122,7 @@ function* chunksOf(first: number, seeds: number): Generator<Job> {
 /** Says what went wrong, makes it small, and keeps it where that is wanted. */
 async function explain(
   code: EngineCode,
-  { cases }: Places,
+  { cases }: Folders,
   { seed, violation }: Failed,
   save: string | undefined,
 ): Promise<void> {
@@ -142,14 +138,10 @@ async function explain(
   console.log(`kept as case ${save}`);
 }
 
-function readCase({ cases }: Places, name: string): Scenario {
-  return JSON.parse(readFileSync(join(cases, name), 'utf8')) as Scenario;
-}
-
-async function runCases(code: EngineCode, places: Places, names: readonly string[]): Promise<number> {
+async function runCases(code: EngineCode, places: Folders, names: readonly string[]): Promise<number> {
   let bad = 0;
   for (const name of names) {
-    const { violation } = await checkScenario(code, readCase(places, name));
+    const { violation } = await checkScenario(code, readCase(places.cases, name));
     console.log(`${violation === null ? 'ok' : 'BAD'}  ${name}${violation === null ? '' : `: ${violation}`}`);
     if (violation !== null) bad += 1;
   }
@@ -157,18 +149,17 @@ async function runCases(code: EngineCode, places: Places, names: readonly string
   return bad === 0 ? 0 : 1;
 }
 
-async function runVariants(places: Places, threads: number, first: number): Promise<number> {
+async function runVariants(places: Folders, threads: number, first: number): Promise<number> {
   const caught: Caught[] = [];
   const jobs = VARIANTS.map(
     (variant): Job => ({ kind: 'variant', variant, from: first, most: VARIANT_SEEDS }),
   );
   await workOff(places, threads, jobs.values(), (answer) => {
     if (answer.kind !== 'variant') return true;
-    const { name, seed, violation } = answer.caught;
+    const { name, where, violation } = answer.caught;
     caught.push(answer.caught);
-    const missed = seed === 0 ? 'its text is not found exactly once' : `in none of ${VARIANT_SEEDS} seeds`;
-    if (violation === null) console.log(`MISSED  ${name}: ${missed}`);
-    else console.log(`caught  ${name}: seed ${seed}, ${violation.split('\n')[0]}`);
+    if (violation === null) console.log(`MISSED  ${name}: ${where}`);
+    else console.log(`caught  ${name}: ${where}, ${violation.split('\n')[0]}`);
     return true;
   });
   const missed = caught.filter(({ violation }) => violation === null);

@@ -164,6 +164,8 @@ export const CHANCES = [
   'slow_stop',
   'deaf_stop',
   'slow_store',
+  'slow_content',
+  'early_wake',
   'landed',
   'approved',
   'rejected',

@@ -135,8 +135,15 @@ export class SimulatedStore implements WorkflowStore {
     }
   }
 
+  /** At times earlier than the first, as the contract lets it. */
   nextWakeAt(after: number): Promise<number | null> {
-    return this.#read('load_active', () => this.#reader.nextWakeAt(after));
+    const { world } = this.#process;
+    return this.#read('load_active', async () => {
+      const next = await this.#reader.nextWakeAt(after);
+      const key = `${this.#process.number}.${this.#calls}`;
+      if (next === null || !world.isSo('early_wake', key)) return next;
+      return world.spanOf(`wake ${key}`, after + 1, next);
+    });
   }
 
   async *changedSince(at: number): AsyncIterable<readonly InstanceId[]> {
@@ -183,7 +190,8 @@ export class SimulatedStore implements WorkflowStore {
     const ask = () => {
       if (this.#failure !== null) return Promise.reject(this.#failure);
       this.#calls += 1;
-      const [before, after] = world.delaysOf('read', `${this.#process.number}.${this.#calls}`);
+      const kind = port === 'blob' ? 'content' : 'read';
+      const [before, after] = world.delaysOf(kind, `${this.#process.number}.${this.#calls}`);
       return new Promise<T>((resolve, reject) => {
         world.timeline.after(before, () => {
           if (this.#process.isDead && !world.isSo('landed', `${this.#process.number}.${this.#calls}`)) return;

@@ -234,6 +234,26 @@ export class Watch {
       this.#world.violate(`the log of instance ${instance.id} leads to another state`);
   }
 
+  /** Nothing is going to happen any more: then no deadline is still to come, and nobody who is there is missed. */
+  checkRest(): void {
+    for (const [id, { status, stages, rollback, deadlineAt }] of this.models) {
+      const isHalted = stages.some((stage) => stage.status === 'failed');
+      if (hasEnded({ status }) || rollback !== null) continue;
+      if (deadlineAt !== null && !isHalted) this.#world.violate(`nobody waits for the deadline of ${id}`);
+      for (const stage of stages) {
+        const isAsking = stage.status === 'waiting_approval' && !isHalted;
+        const dueAt = isAsking
+          ? stage.approvalDeadlineAt
+          : stage.status === 'running'
+            ? stage.deadlineAt
+            : null;
+        if (dueAt !== null) this.#world.violate(`nobody waits for the deadline of ${id}/${stage.name}`);
+        if (stage.block?.code === 'role_unserved')
+          this.#world.violate(`${id}/${stage.name} misses an agent who is there`);
+      }
+    }
+  }
+
   onTold(events: readonly WorkflowEvent[], id: string, seq: number): void {
     const head = this.#heads.get(id);
     if ((head?.seq ?? 0) < seq)

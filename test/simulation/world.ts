@@ -154,8 +154,9 @@ export class World {
   }
 
   /** Until something is done, and from then until it is known. */
-  delaysOf(kind: string, key: string): [number, number] {
-    const most = this.isSo('slow_store', `${kind} ${key}`) ? 3_000 : 2;
+  delaysOf(kind: 'commit' | 'read' | 'content', key: string): [number, number] {
+    const chance = kind === 'content' ? 'slow_content' : 'slow_store';
+    const most = this.isSo(chance, `${kind} ${key}`) ? 3_000 : 2;
     return [this.spanOf(`before ${kind} ${key}`, 0, most), this.spanOf(`after ${kind} ${key}`, 0, most)];
   }
 
@@ -264,6 +265,7 @@ export class World {
         (!isUndoing && (instance.status === 'waiting_approval' || instance.status === 'blocked'));
       if (!isResting) this.violate(`instance ${id} is ${instance.status} and nothing goes on`);
     }
+    this.watch.checkRest();
     const { queued, inFlight } = engine.swarm;
     if (queued > 0) this.violate(`${queued} tasks wait for an agent though all are free`);
     if (inFlight > 0) this.violate(`the capacity of ${inFlight} attempts is not given back`);
