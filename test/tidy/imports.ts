@@ -17,6 +17,7 @@ export const LAYERS: readonly string[] = [
   'retention',
   'agent',
   'http',
+  'compose',
   'compose.ts',
   'serve',
   'cli',

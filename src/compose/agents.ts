@@ -1,0 +1,117 @@
+/** Agents of every kind behind one transport, and what they leave on this machine. */
+import { join } from 'node:path';
+import type { Agent } from '../agent/agent.js';
+import { Callbacks } from '../agent/callbacks.js';
+import { createCommandRunner } from '../agent/command.js';
+import { removeStaleWorkdirs } from '../agent/command-task.js';
+import { type AttemptLimits, DEFAULT_LIMITS } from '../agent/limits.js';
+import { Outbound } from '../agent/outbound.js';
+import { endOrphans } from '../agent/process-marks.js';
+import { endHolders, holdRunFile } from '../agent/run-file.js';
+import { createSdkRunner } from '../agent/sdk-runner.js';
+import { createWebhookRunner } from '../agent/webhook.js';
+import { isCommandAgent } from '../config/agents.js';
+import type { EngineConfig } from '../config/load.js';
+import { redactStoreUrl } from '../config/store-url.js';
+import type { AgentTransport, Clock } from '../core/ports.js';
+import { sha256 } from '../engine/digest.js';
+import type { WorkflowOrchestrator } from '../engine/orchestrator.js';
+import { InProcessTransport } from '../transport/in-process.js';
+import { JoinedTransport } from '../transport/joined.js';
+import { RemoteTransport } from '../transport/remote.js';
+import type { EngineOptions } from './engine.js';
+
+interface Around {
+  readonly clock: Clock;
+  readonly env: NodeJS.ProcessEnv;
+}
+
+export interface Agents {
+  readonly local: InProcessTransport;
+  readonly remote: RemoteTransport | null;
+  readonly all: AgentTransport;
+  readonly callbacks: Callbacks;
+  /** How long a role is waited for whose agents have left. */
+  readonly graceMs: number;
+  /** Whether an attempt goes on without this process. */
+  readonly outlives: (taskId: string) => boolean;
+  attach(orchestrator: WorkflowOrchestrator): void;
+}
+
+export function openAgents(config: EngineConfig, options: EngineOptions, around: Around): Agents {
+  const { clock } = around;
+  const callbacks = new Callbacks(options.remoteAgents === true ? config.server.publicUrl : null);
+  const local = openTransport(config, options.agents ?? [], { ...around, callbacks });
+  if (options.remoteAgents !== true) {
+    return {
+      local,
+      remote: null,
+      all: local,
+      callbacks,
+      graceMs: 0,
+      outlives: () => false,
+      attach: () => {},
+    };
+  }
+  const { agentLeaseMs: leaseMs } = config.engine;
+  const remote = new RemoteTransport({ clock, leaseMs, limits: attemptLimitsOf(config) });
+  const isTaken = (name: string) => local.agents().some((agent) => agent.name === name);
+  return {
+    local,
+    remote,
+    all: new JoinedTransport(local, remote),
+    callbacks,
+    graceMs: leaseMs,
+    outlives: (taskId) => remote.carries(taskId),
+    attach: ({ agentWords }) => remote.desk.attach(agentWords, isTaken),
+  };
+}
+
+function openTransport(
+  config: EngineConfig,
+  agents: readonly Agent[],
+  around: Around & { readonly callbacks: Callbacks },
+): InProcessTransport {
+  const { clock } = around;
+  const limits = attemptLimitsOf(config);
+  const owner = ownerOf(config);
+  const workRoot = workRootOf(config);
+  const outbound = new Outbound(config.engine.outbound);
+  return new InProcessTransport(clock, [
+    ...config.agents.map((agent) =>
+      isCommandAgent(agent)
+        ? createCommandRunner(agent, { clock, owner, limits, workRoot })
+        : createWebhookRunner(agent, { ...around, limits, outbound }),
+    ),
+    ...agents.map((agent) => createSdkRunner(agent, { limits })),
+  ]);
+}
+
+function attemptLimitsOf(config: EngineConfig): AttemptLimits {
+  const { maxArtifactBytes, maxOutputBytes } = config.engine.limits;
+  const maxTotalArtifactBytes = Math.max(DEFAULT_LIMITS.maxTotalArtifactBytes, maxArtifactBytes);
+  return { ...DEFAULT_LIMITS, maxArtifactBytes, maxTotalArtifactBytes, maxOutputBytes };
+}
+
+/**
+ * What the attempts of an engine that was killed have left: their processes first, then their directories. From then on the next
+ * engine can tell by a file that is kept open what this one was about to start; answers how to let go of it.
+ */
+export async function clearTraces(config: EngineConfig, clock: Clock): Promise<() => void> {
+  const workRoot = workRootOf(config);
+  const runFile = join(workRoot, 'engine.run');
+  await endHolders(runFile, clock);
+  await endOrphans(ownerOf(config), clock);
+  await removeStaleWorkdirs(workRoot);
+  return holdRunFile(runFile);
+}
+
+/** What traces of an engine are marked with: its store, without a password that could be guessed from a mark. */
+function ownerOf(config: EngineConfig): string {
+  return redactStoreUrl(config.engine.store);
+}
+
+/** Of its own for each store: the lock on the store then guards the directory too. */
+function workRootOf(config: EngineConfig): string {
+  return join(config.directory, '.vapora', 'work', sha256(ownerOf(config)).slice(0, 16));
+}
