@@ -59,7 +59,7 @@ action "read-workflow", "cancel-workflow", "rollback-workflow", "retry-workflow"
   appliesTo { principal: [User], resource: [Instance], context: RequestContext };
 
 // What concerns the whole engine.
-action "read-agents", "read-policies", "manage-tokens", "read-metrics"
+action "read-agents", "read-policies", "manage-tokens", "read-metrics", "make-backup"
   appliesTo { principal: [User], resource: [Engine], context: RequestContext };
 
 action "register-agent"

@@ -92,6 +92,8 @@ const SHAPES: readonly Shape[] = [
   shape('policy test', 0, ['--principal', '--action', '--resource', '--context', '--workflow']),
   shape('audit verify', 1, ['--all']),
   shape('audit export', 1),
+  shape('backup', 1),
+  shape('restore', 1),
   shape('purge', 0, ['--keep-days', '--archive']),
   shape('doctor', 0),
   shape('completion', 1),

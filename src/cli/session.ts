@@ -7,6 +7,7 @@ import type { PolicyFile, WhatIfApi, WhatIfReport } from '../core/decision-log.j
 import { VaporaError } from '../core/errors.js';
 import type { TokenApi } from '../core/identities.js';
 import type { Principal } from '../core/instance.js';
+import { packageVersion } from '../observe/package-version.js';
 import { type Catalog, localCatalog, serverCatalog } from './catalog.js';
 import { Interruption } from './failure.js';
 import { logLevel, logWriter } from './log.js';
@@ -21,6 +22,8 @@ export interface Session {
   readonly tokens: TokenApi;
   readonly whatIf: WhatIfApi['whatIf'];
   readonly catalog: Catalog;
+  /** The bytes of a backup that begins now. */
+  backup(): AsyncIterable<Uint8Array>;
   /** Wakes everything that is not at an end; answers how many. A server has done so by itself. */
   recover(): Promise<number>;
   /** Who acts. Throws `usage` where somebody is named though a token says who it is. */
@@ -33,7 +36,10 @@ export interface Session {
 
 /** An engine or a server, for as long as a session lasts. */
 interface Backend
-  extends Pick<Session, 'api' | 'schedules' | 'tokens' | 'whatIf' | 'catalog' | 'recover' | 'person'> {
+  extends Pick<
+    Session,
+    'api' | 'schedules' | 'tokens' | 'whatIf' | 'catalog' | 'backup' | 'recover' | 'person'
+  > {
   /** Instances go on without us. */
   readonly isServer: boolean;
   /** Rejects when it can't go on. */
@@ -99,6 +105,7 @@ export async function withEngine(
       tokens: backend.tokens,
       whatIf: (files, since) => backend.whatIf(files, since),
       catalog: backend.catalog,
+      backup: () => backend.backup(),
       recover: () => backend.recover(),
       person: (options) => backend.person(options),
       follow: (id) => followed.push(id),
@@ -143,10 +150,12 @@ async function openBackend(shell: Shell, more: SessionOptions): Promise<Backend>
 }
 
 async function openLocally(shell: Shell, config: EngineConfig, more: SessionOptions): Promise<Backend> {
-  const [{ openEngine }, { createLogger }, { Tokens }] = await Promise.all([
+  const [{ openEngine }, { createLogger }, { Tokens }, { compress }, { backupLines }] = await Promise.all([
     import('../compose.js'),
     import('../observe/logger.js'),
     import('../http/tokens.js'),
+    import('../backup/file.js'),
+    import('../backup/write.js'),
   ]);
   const level = more.isSilent === true ? 'silent' : logLevel(shell.host.env, more.isReading === true);
   const engine = await openEngine(config, { logger: createLogger(level, logWriter(shell)) });
@@ -157,6 +166,7 @@ async function openLocally(shell: Shell, config: EngineConfig, more: SessionOpti
     tokens: await Tokens.open(engine.store, shell.clock),
     whatIf: (files, since) => whatIfLocally(engine, files, since),
     catalog: localCatalog(config),
+    backup: () => compress(backupLines(engine.store, { at: shell.clock.now(), version: packageVersion() })),
     recover: () => engine.recover(),
     person: (options) => shell.person(options),
     failed: engine.failed.then((error): never => {
@@ -195,6 +205,7 @@ async function openServer(shell: Shell, { url, token }: ServerTarget): Promise<B
     tokens: api,
     whatIf: (files, since) => api.whatIf(files, since),
     catalog: serverCatalog(api),
+    backup: () => api.backup(),
     recover: async () => 0,
     person: (options) => {
       if (token !== undefined && (options.by !== undefined || (options.group ?? []).length > 0)) {

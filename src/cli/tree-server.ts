@@ -43,6 +43,27 @@ export function addPurge(program: Command, execute: Execute): void {
     );
 }
 
+export function addBackup(program: Command, execute: Execute): void {
+  leaf(program, 'backup <file>', 'write everything that is stored into a file, while all goes on', [
+    'backup /backups/vapora-2026-01-31.backup',
+  ]).action((file: string, _: object, command: Command) =>
+    execute(command.optsWithGlobals(), async (shell) =>
+      (await import('./commands/backup.js')).makeBackup(shell, file),
+    ),
+  );
+  leaf(
+    program,
+    'restore <file>',
+    'put a backup into the store of the configuration, which has to be empty',
+    ['restore /backups/vapora-2026-01-31.backup'],
+    LOCAL,
+  ).action((file: string, _: object, command: Command) =>
+    execute(command.optsWithGlobals(), async (shell) =>
+      (await import('./commands/backup.js')).restore(shell, file),
+    ),
+  );
+}
+
 export function addTokens(program: Command, execute: Execute): void {
   const tokens = group(program, 'token', 'hand out tokens to the callers of a server, and take them back');
   person(

@@ -13,7 +13,7 @@ import type { RollbackOptions } from './commands/rollback.js';
 import type { RunOptions } from './commands/run.js';
 import { collect, common, group, LOCAL, leaf, person } from './leaf.js';
 import type { CommonOptions, Host, PersonOptions, Shell } from './shell.js';
-import { addPurge, addServe, addTokens, addWhatIf } from './tree-server.js';
+import { addBackup, addPurge, addServe, addTokens, addWhatIf } from './tree-server.js';
 
 /** Runs what a command does and keeps its exit code. */
 export type Execute = (options: CommonOptions, act: (shell: Shell) => Promise<number>) => Promise<void>;
@@ -50,6 +50,7 @@ export function buildTree(
   addSetUp(program, execute);
   addServe(program, execute);
   addPurge(program, execute);
+  addBackup(program, execute);
   addRun(program, execute);
   addGoOn(program, execute);
   addDecisions(program, execute);

@@ -29,6 +29,8 @@ export const ERRORS = {
   token_unknown: { retry: false, exit: 2 },
   letter_closed: { retry: false, exit: 2 },
   limit_exceeded: { retry: false, exit: 2 },
+  backup_invalid: { retry: false, exit: 2 },
+  store_not_empty: { retry: false, exit: 2 },
   // authorization: exit 3
   unauthorized: { retry: false, exit: 3 },
   unauthenticated: { retry: false, exit: 3 },

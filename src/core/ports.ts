@@ -165,43 +165,6 @@ export interface EndedInstances {
   }): Promise<readonly EndedInstance[]>;
 }
 
-/** Where the history of an instance ended that is gone: what an export of it is checked against. */
-export interface Anchor {
-  readonly id: InstanceId;
-  readonly template: string;
-  readonly status: InstanceStatus;
-  readonly initiator: string;
-  readonly createdAt: number;
-  readonly endedAt: number;
-  /** Of the last entry, and its hash. */
-  readonly revision: number;
-  readonly head: Digest;
-  readonly purgedAt: number;
-}
-
-/** What `collectBlobs` has done. */
-export interface Collected {
-  /** Content that it looked at. */
-  readonly looked: number;
-  readonly removed: number;
-  /** Bytes of what it removed. */
-  readonly bytes: number;
-}
-
-/**
- * What stays of instances that are gone, and what goes with them.
- * - `saveAnchors` resolves once they are on disk; saving the same again is no error. An anchor is never changed or removed.
- * - `anchors` answers those of an id, which may have been given to several instances one after the other; the latest first.
- * - `collectBlobs` looks at content, `limit` at most, that was neither saved nor found in use since `before` (milliseconds since the
- *   epoch), and removes what no instance in the store refers to. Whatever else it looked at counts as found in use now. Content
- *   that is saved again at the same time is there afterwards.
- */
-export interface Attic {
-  saveAnchors(anchors: readonly Anchor[]): Promise<void>;
-  anchors(id: InstanceId): Promise<readonly Anchor[]>;
-  collectBlobs(before: number, limit: number): Promise<Collected>;
-}
-
 // ---- agents --------------------------------------------------------------------------------------------------------
 
 export interface AgentInfo {

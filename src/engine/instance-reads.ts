@@ -2,13 +2,13 @@
 import { canonicalJson } from '../config/canonical.js';
 import { shown } from '../config/text.js';
 import type { AuditReport, DeadLetter, InstanceArtifact } from '../core/api.js';
+import type { Anchor } from '../core/attic.js';
 import { VaporaError } from '../core/errors.js';
 import { type Entry, type EventRecord, recordsOf } from '../core/events.js';
 import { applyEntry } from '../core/evolve.js';
 import { type BlobRef, blobsOf, deadLettersOf, type WorkflowInstance } from '../core/instance.js';
 import { asInstanceId, type InstanceId } from '../core/names.js';
 import type {
-  Anchor,
   EngineObserver,
   InstancePage,
   InstanceQuery,

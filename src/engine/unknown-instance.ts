@@ -1,5 +1,5 @@
+import type { Anchor } from '../core/attic.js';
 import { VaporaError } from '../core/errors.js';
-import type { Anchor } from '../core/ports.js';
 
 /** `anchor`: of one that had the id before. */
 export function unknownInstance(id: string, anchor?: Anchor): VaporaError {

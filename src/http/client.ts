@@ -21,6 +21,7 @@ import { openStream } from './client-stream.js';
 import { Connection, type ConnectionOptions } from './connection.js';
 import { getContent, listArtifacts } from './contract/artifacts.js';
 import { exportAudit, verifyAudit } from './contract/audit.js';
+import { getBackup } from './contract/backup.js';
 import { listEvents, streamAll, streamInstance } from './contract/events.js';
 import {
   cancelInstance,
@@ -184,6 +185,12 @@ export class HttpWorkflowClient implements WorkflowApi, ScheduleApi, TokenApi, W
   async content(id: string, { digest }: Pick<BlobRef, 'digest'>): Promise<Uint8Array> {
     const answer = await this.connection.open(getContent, { params: { id, digest } });
     return new Uint8Array(await answer.arrayBuffer());
+  }
+
+  /** The bytes of a backup. Breaks off with an error where the server does. */
+  async *backup(): AsyncGenerator<Uint8Array> {
+    const { body } = await this.connection.open(getBackup, {});
+    if (body !== null) yield* body;
   }
 
   async verifyAudit(id: string): Promise<AuditReport> {

@@ -58,6 +58,8 @@ export interface ServerContext {
   readonly remote: RemoteTransport | null;
   readonly callbacks: Callbacks;
   readonly limits: EngineLimits;
+  /** The lines of a backup that begins now. */
+  backup(): AsyncIterable<string>;
   /** Those that new instances are started with. */
   templates(): ReadonlyMap<string, WorkflowTemplate>;
   health(): HealthReport;

@@ -4,6 +4,7 @@ import type { App, ServerContext } from './context.js';
 import { agentRoutes } from './routes/agents.js';
 import { artifactRoutes } from './routes/artifacts.js';
 import { auditRoutes } from './routes/audit.js';
+import { backupRoutes } from './routes/backup.js';
 import { callbackRoutes } from './routes/callbacks.js';
 import { errorRoutes } from './routes/errors.js';
 import { eventRoutes } from './routes/events.js';
@@ -28,6 +29,7 @@ export const ROUTES: readonly ((app: App, context: ServerContext) => void)[] = [
   artifactRoutes,
   letterRoutes,
   auditRoutes,
+  backupRoutes,
   agentRoutes,
   taskRoutes,
   callbackRoutes,

@@ -54,6 +54,8 @@ export const STATUS = {
   store_unreadable: 500,
   store_engine_mismatch: 500,
   store_newer: 500,
+  store_not_empty: 500,
+  backup_invalid: 500,
   store_failed: 503,
   store_fenced: 503,
   store_full: 507,

@@ -4,11 +4,12 @@
  */
 import type { Logger } from 'pino';
 import type { AuditReport } from '../core/api.js';
+import type { Attic } from '../core/attic.js';
 import { VaporaError } from '../core/errors.js';
 import type { Entry } from '../core/events.js';
 import type { WorkflowInstance } from '../core/instance.js';
 import type { Digest, InstanceId } from '../core/names.js';
-import type { Attic, Clock, EndedInstance, EndedInstances } from '../core/ports.js';
+import type { Clock, EndedInstance, EndedInstances } from '../core/ports.js';
 import type { Archive } from './archive.js';
 
 const FIRST_RUN_MS = 30_000;

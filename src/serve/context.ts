@@ -1,4 +1,5 @@
 /** What the routes get of a running engine. */
+import { backupLines } from '../backup/write.js';
 import type { Engine } from '../compose.js';
 import type { EngineConfig } from '../config/load.js';
 import { OidcVerifier, TokenIdentifier } from '../http/authentication.js';
@@ -47,6 +48,10 @@ export async function contextOf(
     remote: engine.remote,
     callbacks: engine.callbacks,
     limits: config.engine.limits,
+    backup: async function* () {
+      await engine.decisions?.flush();
+      yield* backupLines(engine.store, { at: clock.now(), version: more.version });
+    },
     templates: () => engine.templates,
     health: () => healthOf(config, engine, more),
     ready: () => ({

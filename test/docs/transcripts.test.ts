@@ -9,7 +9,7 @@ import { replay } from './transcript.js';
 
 const PATIENCE_MS = 120_000;
 
-describe.each(['README.md', 'docs/start.md'])('%s', (page) => {
+describe.each(['README.md', 'docs/start.md', 'docs/operating/backup.md'])('%s', (page) => {
   it(
     'shows what its commands print',
     async () => {

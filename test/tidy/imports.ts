@@ -15,6 +15,7 @@ export const LAYERS: readonly string[] = [
   'engine',
   'triggers',
   'retention',
+  'backup',
   'agent',
   'http',
   'compose',

@@ -1,7 +1,7 @@
 /** What stays of instances that are gone, and the removal of content that nobody refers to any more. */
-import { BoundIncluded, type RecordId, RecordIdRange } from 'surrealdb';
+import { BoundExcluded, BoundIncluded, type RecordId, RecordIdRange, type RecordIdValue } from 'surrealdb';
+import type { Anchor, Attic, Collected } from '../../core/attic.js';
 import { asDigest, type Digest, type InstanceId } from '../../core/names.js';
-import type { Anchor, Attic, Collected } from '../../core/ports.js';
 import { type BlobTable, MARKS } from './blobs.js';
 import { CHECK_FENCE, type Session, sessionValues } from './commit-queue.js';
 import type { Database } from './database.js';
@@ -12,6 +12,7 @@ const ANCHORS = 'instance_anchors';
 /** In place of digests in rows from before those were kept. */
 const UNKNOWN = '?';
 const LAST_DIGEST = 'g';
+const PAGE = 500;
 
 export interface AtticParts {
   readonly db: Database;
@@ -56,6 +57,20 @@ export class AtticTables implements Attic {
     const [bodies] = await this.#parts.db.run('SELECT VALUE body FROM $range', { range });
     const anchors = (bodies as readonly string[]).map((body) => JSON.parse(body) as Anchor);
     return anchors.sort((a, b) => b.purgedAt - a.purgedAt);
+  }
+
+  async *allAnchors(): AsyncGenerator<Anchor> {
+    const end = new BoundIncluded(['\uffff']);
+    let from: BoundExcluded<RecordIdValue> | BoundIncluded<RecordIdValue> = new BoundIncluded(['']);
+    for (;;) {
+      const range = new RecordIdRange(ANCHORS, from, end);
+      const [found] = await this.#parts.db.run(`SELECT * FROM $range LIMIT ${PAGE}`, { range });
+      const rows = found as readonly { readonly id: RecordId; readonly body: string }[];
+      for (const { body } of rows) yield JSON.parse(body) as Anchor;
+      const last = rows.at(-1);
+      if (rows.length < PAGE || last === undefined) return;
+      from = new BoundExcluded(last.id.id);
+    }
   }
 
   /**

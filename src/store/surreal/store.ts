@@ -1,4 +1,6 @@
 /** The store that matters: SurrealDB, embedded or as a server, behind one journal. */
+
+import type { Attic, RestoreBook } from '../../core/attic.js';
 import { wakeAtOf } from '../../core/deadlines.js';
 import type { DecisionBook, RecordedDecision } from '../../core/decision-log.js';
 import { assert, VaporaError } from '../../core/errors.js';
@@ -8,7 +10,6 @@ import type { ApiToken, TokenBook } from '../../core/identities.js';
 import { isLive } from '../../core/instance.js';
 import type { Digest, InstanceId } from '../../core/names.js';
 import type {
-  Attic,
   Clock,
   Commit,
   EndedInstance,
@@ -51,6 +52,8 @@ export interface SurrealStoreOptions {
   readonly fold?: Fold;
   /** Called once, when the store can write no more: the owner has to end the process. */
   readonly onFailure?: (error: VaporaError) => void;
+  /** Open one that is half restored too. Default: false. */
+  readonly isRestoring?: boolean;
   /** Called after each group commit: how many commits went to disk together, and how long that took. */
   readonly onBatch?: (size: number, ms: number) => void;
 }
@@ -63,6 +66,7 @@ export class SurrealWorkflowStore
   implements TokenBook, DecisionBook, WorkflowStore, TriggerBook, EndedInstances
 {
   readonly attic: Attic;
+  readonly restores: RestoreBook;
   readonly #db: Database;
   readonly #clock: Clock;
   readonly #onFailure: ((error: VaporaError) => void) | undefined;
@@ -130,6 +134,7 @@ export class SurrealWorkflowStore
       },
     });
     this.attic = tables.attic;
+    this.restores = tables.restores;
     this.#tables = tables;
   }
 
@@ -140,7 +145,10 @@ export class SurrealWorkflowStore
   static async open(url: string, options: SurrealStoreOptions): Promise<SurrealWorkflowStore> {
     const db = await openDatabase(url, options.clock);
     try {
-      return await SurrealWorkflowStore.over(db, options);
+      const store = await SurrealWorkflowStore.over(db, options);
+      if (options.isRestoring !== true && (await store.restores.isHalfRestored()))
+        throw halfRestored(db.place);
+      return store;
     } catch (error) {
       await db.close();
       throw error;
@@ -383,4 +391,10 @@ export class SurrealWorkflowStore
       }
     }
   }
+}
+
+function halfRestored(place: string): VaporaError {
+  return new VaporaError('store_unreadable', `the store ${place} is half restored`, {
+    hint: 'run `vapora restore` with the same backup again, or remove the store',
+  });
 }

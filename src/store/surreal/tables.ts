@@ -7,6 +7,7 @@ import { BodyTable } from './body-table.js';
 import type { Session } from './commit-queue.js';
 import type { Database } from './database.js';
 import { DecisionTable } from './decision-table.js';
+import { RestoreTable } from './restore-table.js';
 import type { UnwrittenBook } from './unwritten.js';
 
 export interface Tables {
@@ -15,6 +16,7 @@ export interface Tables {
   readonly marks: BodyTable<TriggerMark>;
   readonly tokens: BodyTable<ApiToken>;
   readonly decisions: DecisionTable;
+  readonly restores: RestoreTable;
 }
 
 export function openTables(parts: {
@@ -35,5 +37,6 @@ export function openTables(parts: {
     marks: new BodyTable('trigger_marks', ({ workflow }) => workflow, { db, session, write }),
     tokens: new BodyTable('api_tokens', ({ id }) => id, { db, session, write }),
     decisions: new DecisionTable(db, clock.newId(), write),
+    restores: new RestoreTable({ db, session, write }),
   };
 }
