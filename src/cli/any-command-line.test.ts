@@ -38,6 +38,8 @@ const POLICY = `@id("all") permit (principal, action, resource);
 /** The contract of exit codes. What a bug exits with is none of them, and nobody interrupts. */
 const EXITS = [0, 1, 2, 3, 4, 5];
 
+/** Several processes, on a machine that may be busy. */
+const SETUP_MS = 60_000;
 let cwd: string;
 beforeAll(async () => {
   cwd = await mkdtemp(join(tmpdir(), 'vapora-any-'));
@@ -47,7 +49,7 @@ beforeAll(async () => {
   await writeFile(join(cwd, 'in.json'), '{"version": "1"}');
   await vapora(['run', 'release', '--id', 'waits']);
   await vapora(['run', 'release', '--id', 'fails', '--approve', 'all']);
-});
+}, SETUP_MS);
 afterAll(() => rm(cwd, { recursive: true, force: true }));
 
 async function vapora(argv: readonly string[], stdin = '') {
