@@ -10,7 +10,10 @@ export function makeDirectory() {
 export async function diskBytes(directory) {
   let bytes = 0;
   for (const entry of await readdir(directory, { withFileTypes: true, recursive: true })) {
-    if (entry.isFile()) bytes += (await stat(join(entry.parentPath, entry.name))).blocks * 512;
+    if (!entry.isFile()) continue;
+    // the engine may have removed it meanwhile
+    const found = await stat(join(entry.parentPath, entry.name)).catch(() => null);
+    bytes += (found?.blocks ?? 0) * 512;
   }
   return bytes;
 }

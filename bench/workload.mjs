@@ -3,12 +3,27 @@ import { cpus } from 'node:os';
 import pino from 'pino';
 import { defineWorkflow, openEngine, PermanentError, parseConfig } from '../dist/index.js';
 
-const artifact = { name: 'result', kind: 'code', content: 'x'.repeat(200) };
+const WORDS =
+  'checked build release page order of the with 17 passed in review log for module tests no change a new'.split(
+    ' ',
+  );
+let made = 0;
+
+/** About 200 bytes of text, never the same twice: what is the same everywhere takes no space once it is compressed. */
+function artifact() {
+  made += 1;
+  let content = `${made}:`;
+  for (let draw = made; content.length < 195; draw = (draw * 1_103_515_245 + 12_345) % 2_147_483_648) {
+    content += ` ${WORDS[(draw >> 8) % WORDS.length]}`;
+  }
+  return { name: 'result', kind: 'code', content };
+}
+
 const agent = (name, more = {}) => ({
   name,
   roles: [name],
   maxConcurrent: 100_000,
-  execute: () => ({ artifacts: [artifact] }),
+  execute: () => ({ artifacts: [artifact()] }),
   compensate: () => undefined,
   ...more,
 });

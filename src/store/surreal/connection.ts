@@ -17,14 +17,22 @@ const NAMESPACE = 'vapora';
 
 const MIB = 1024 * 1024;
 /**
- * By itself the engine takes half of the machine's memory for blocks that it has read, and keeps up to a gigabyte of what it has
- * written. These bound both, and with the latter the log that it reads again on opening. It reads them from the environment, where
- * whatever is set already stands.
+ * The embedded engine reads these from the environment, where whatever is set already stands.
+ *
+ * By itself it takes half of the machine's memory for blocks that it has read, and keeps up to a gigabyte of what it has written. The
+ * first three bound both, and with the latter the log that it reads again on opening.
+ *
+ * INVARIANT: the cache is well larger than one write buffer. The engine stops writing once its buffers take more than all that it may
+ * have and the cache together, and it keeps written ones too, to find conflicts: with as large a buffer as the cache it stops for ever.
+ *
+ * Histories and states are kept compressed in files of their own, where merging the tables does not write them again.
  */
-const ENGINE_BOUNDS: Readonly<Record<string, number>> = {
+const ENGINE_SETTINGS: Readonly<Record<string, string | number>> = {
   SURREAL_ROCKSDB_BLOCK_CACHE_SIZE: 32 * MIB,
   SURREAL_ROCKSDB_WRITE_BUFFER_SIZE: 16 * MIB,
   SURREAL_ROCKSDB_MAX_WRITE_BUFFER_NUMBER: 3,
+  SURREAL_ROCKSDB_MIN_BLOB_SIZE: 1024,
+  SURREAL_ROCKSDB_BLOB_COMPRESSION_TYPE: 'zstd',
 };
 
 interface Parked {
@@ -129,7 +137,7 @@ function notADatabase(path: string): VaporaError {
 }
 
 async function openEngine(url: string, place: string, clock: Clock): Promise<Surreal> {
-  for (const [name, value] of Object.entries(ENGINE_BOUNDS)) process.env[name] ??= String(value);
+  for (const [name, value] of Object.entries(ENGINE_SETTINGS)) process.env[name] ??= String(value);
   const { createNodeEngines } = await import('@surrealdb/node').catch((error: unknown) => {
     throw new VaporaError('store_unreadable', `the embedded engine is not installed: ${messageOf(error)}`, {
       hint: 'install `@surrealdb/node`, or use a server by `ws://`',

@@ -76,6 +76,40 @@ describe.each(['rocksdb', 'surrealkv'])('%s:// after kill -9', (scheme) => {
   }, 60_000);
 });
 
+describe('a store whose engine kept values as it does by itself', () => {
+  it('is read and written by one that compresses them, and the other way round', async () => {
+    const url = `rocksdb://${directory}/db`;
+    const settings = {
+      SURREAL_ROCKSDB_MIN_BLOB_SIZE: '4096',
+      SURREAL_ROCKSDB_BLOB_COMPRESSION_TYPE: 'none',
+    };
+    const newest = new Map<string, string>();
+    for (const env of [settings, {}, settings]) {
+      const child = children.run('save', url, env);
+      await child.line('d-');
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      child.process.kill('SIGKILL');
+      await child.ended;
+      for (const line of child.lines) {
+        const [id = '', ...rest] = line.split(' ');
+        if (id !== 'open') newest.set(id, rest.join(' '));
+      }
+    }
+    const store = await SurrealWorkflowStore.open(url, options);
+    const kept = [...newest].filter(([id, state]) => id.startsWith('a-') && !state.startsWith('deleted'));
+    expect(kept.length).toBeGreaterThan(3);
+    for (const [name] of kept.slice(0, -3)) {
+      const id = asInstanceId(name);
+      const stored = await store.load(id);
+      // it may have been deleted before its process could say so
+      if (stored === null) continue;
+      const end = { revision: stored.instance.revision, hash: stored.head };
+      expect(await verifyChain(store.history(id), id, end)).toMatchObject({ broken: null });
+    }
+    await store.close();
+  }, 60_000);
+});
+
 describe('a data directory', () => {
   it('is refused while another process holds it, naming that process, and is free once it is dead', async () => {
     const url = `rocksdb://${directory}/db`;

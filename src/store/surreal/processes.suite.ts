@@ -10,7 +10,8 @@ const CACHE = join(SOURCE, '../node_modules/.cache');
 const FOLDERS = ['core', 'store', 'store/surreal'];
 
 export interface Compiled {
-  run(command: string, url: string): Child;
+  /** `env` beside the environment of this process. */
+  run(command: string, url: string, env?: Readonly<Record<string, string>>): Child;
   remove(): Promise<void>;
 }
 
@@ -48,14 +49,15 @@ export async function compileChild(): Promise<Compiled> {
   });
   const script = join(output, 'store/surreal/child.suite.js');
   return {
-    run: (command, url) => startChild(script, command, url),
+    run: (command, url, env = {}) => startChild(script, [command, url], env),
     remove: () => rm(output, { recursive: true, force: true }),
   };
 }
 
-function startChild(script: string, command: string, url: string): Child {
-  const child = spawn(process.execPath, [script, command, url], {
+function startChild(script: string, args: readonly string[], env: Readonly<Record<string, string>>): Child {
+  const child = spawn(process.execPath, [script, ...args], {
     cwd: dirname(script),
+    env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const lines: string[] = [];
