@@ -4,7 +4,8 @@ export default defineConfig({
   test: {
     include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
     pool: 'forks',
-    testTimeout: 30_000,
+    // some start a dozen programs, and machines that do other things beside need their time
+    testTimeout: 90_000,
     coverage: {
       provider: 'v8',
       include: ['src/core/**/*.ts'],
