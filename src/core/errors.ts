@@ -27,6 +27,7 @@ export const ERRORS = {
   not_rollbackable: { retry: false, exit: 2 },
   point_of_no_return: { retry: false, exit: 2 },
   token_unknown: { retry: false, exit: 2 },
+  token_exists: { retry: false, exit: 2 },
   letter_closed: { retry: false, exit: 2 },
   limit_exceeded: { retry: false, exit: 2 },
   backup_invalid: { retry: false, exit: 2 },

@@ -47,10 +47,14 @@ export interface TokenRequest {
 export interface TokenApi {
   /** Newest first. */
   listTokens(): Promise<readonly TokenInfo[]>;
-  /** Answers the token itself, which nobody is shown again. Throws `input_invalid`, `limit_exceeded`, `unauthorized`. */
+  /**
+   * Answers the token itself, which nobody is shown again, but for whoever asks again with the same `key` within ten minutes. With a
+   * key no second token is made. Throws `input_invalid`, `limit_exceeded`, `unauthorized`, `token_exists`.
+   */
   createToken(
     request: TokenRequest,
     by: Principal,
+    key?: string | null,
   ): Promise<{ readonly token: TokenInfo; readonly secret: string }>;
   /** Lets nobody in from now on. Revoking twice is no error. Throws `token_unknown`, `unauthorized`. */
   revokeToken(id: string, by: Principal): Promise<TokenInfo>;

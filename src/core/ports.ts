@@ -39,6 +39,8 @@ export interface InstanceSummary {
   readonly template: string;
   readonly status: InstanceStatus;
   readonly initiator: string;
+  /** Those that the initiator named at the start, or whose token did. */
+  readonly initiatorGroups: readonly string[];
   readonly labels: Readonly<Record<string, string>>;
   readonly createdAt: number;
   readonly updatedAt: number;

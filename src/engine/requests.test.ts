@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { AuthorizationRequest } from '../core/ports.js';
+import { summaryOf } from '../store/listing.js';
 import { ANN, BOB, Hand, Rig, workflow } from './orchestrator.suite.js';
+import { readRequest } from './requests.js';
 
 /** Everything that the authorizer was asked while a gated workflow ran to its end. */
 async function asked(): Promise<Map<string, AuthorizationRequest>> {
@@ -92,5 +94,16 @@ describe('the authorizer', () => {
         context: { ...context, approvals },
       },
     ]);
+  });
+});
+
+describe('whoever looks at an instance', () => {
+  it('is asked for the same from a list as from the instance: its initiator with the groups of then', async () => {
+    const rig = new Rig({ workflows: [workflow('w', ['a'])], agents: [new Hand('do')] });
+    await rig.start('w', 'x');
+    const instance = await rig.api.untilRest('x');
+    const request = readRequest(BOB, instance);
+    expect(readRequest(BOB, summaryOf(instance))).toEqual(request);
+    expect(request.context.initiator).toEqual(ANN);
   });
 });

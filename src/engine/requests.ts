@@ -65,7 +65,9 @@ export function readRequest(
 ): AuthorizationRequest {
   const isSummary = 'template' in instance;
   const workflow = isSummary ? instance.template : instance.templateName;
-  const initiator = isSummary ? instance.initiator : instance.initiator.user;
+  const initiator = isSummary
+    ? { user: instance.initiator, groups: instance.initiatorGroups }
+    : instance.initiator;
   const labels: Readonly<Record<string, string>> = isSummary
     ? instance.labels
     : Object.fromEntries(instance.labels);
@@ -75,7 +77,7 @@ export function readRequest(
     resource: { type: 'Instance', id: instance.id, workflow },
     context: {
       ...NO_CONTEXT,
-      initiator: { user: initiator, groups: [] },
+      initiator,
       instance: instance.id,
       attempt: 1,
       labels,

@@ -3,7 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { ApiToken, TokenBook } from '../core/identities.js';
+import { systemClock } from '../engine/clock.js';
 import { openHttpRig } from './rig.suite.js';
+import { Tokens } from './tokens.js';
 
 const POLICIES = `
 @id("engine") permit (principal is Orchestrator, action, resource);
@@ -104,6 +107,51 @@ describe('an API token', () => {
       expect((await rig.ask('GET', path, { headers })).status).toBe(401);
     }
     expect((await rig.ask('GET', '/health', { headers })).json.authentication).toBe('on');
+  });
+});
+
+describe('an API token that is asked for twice', () => {
+  const asked = { kind: 'agent', name: 'builder' };
+  const ask = (rig: Awaited<ReturnType<typeof openHttpRig>>, body: object, key: string) =>
+    rig.ask('POST', '/api/v1/tokens', { body, headers: { 'idempotency-key': key } });
+
+  it('is made once, and answered again', async () => {
+    const rig = await openHttpRig();
+    const [first, second] = await Promise.all([ask(rig, asked, 'k1'), ask(rig, asked, 'k1')]);
+    const third = await ask(rig, asked, 'k1');
+    expect(first.status).toBe(201);
+    expect([second.json, third.json]).toEqual([first.json, first.json]);
+    expect((await rig.tokens.listTokens()).length).toBe(1);
+    expect((await ask(rig, { ...asked, name: 'tester' }, 'k1')).json.code).toBe('token_exists');
+    expect((await ask(rig, { ...asked, name: 'tester' }, 'k2')).status).toBe(201);
+  });
+
+  it('is not made a second time where its secret is no longer known', async () => {
+    const kept: ApiToken[] = [];
+    const book: TokenBook = {
+      tokens: async () => kept,
+      saveToken: async (token) => {
+        kept.push(token);
+      },
+    };
+    const request = { kind: 'agent', name: 'builder', groups: [], roles: null, lifetimeMs: null } as const;
+    const by = { user: 'ann', groups: [] };
+    const { token } = await (await Tokens.open(book, systemClock())).createToken(request, by, 'k1');
+    // as after a restart
+    const making = (await Tokens.open(book, systemClock())).createToken(request, by, 'k1');
+    await expect(making).rejects.toMatchObject({
+      code: 'token_exists',
+      hint: expect.stringContaining(token.id),
+    });
+    expect(kept).toHaveLength(1);
+  });
+
+  it('that was refused can be asked for again', async () => {
+    const rig = await openHttpRig();
+    const first = await ask(rig, { ...asked, name: 'builder-1' }, 'k1');
+    expect((await ask(rig, asked, 'k2')).status).toBe(400);
+    expect((await rig.ask('POST', `/api/v1/tokens/${first.json.id}/revoke`, {})).status).toBe(200);
+    expect((await ask(rig, asked, 'k2')).status).toBe(201);
   });
 });
 

@@ -252,6 +252,7 @@ export class HttpWorkflowClient implements WorkflowApi, ScheduleApi, TokenApi, W
   async createToken(
     request: TokenRequest,
     by: Principal,
+    key: string | null = null,
   ): Promise<{ readonly token: TokenInfo; readonly secret: string }> {
     const { kind, name, groups, roles, lifetimeMs } = request;
     const body = {
@@ -261,7 +262,12 @@ export class HttpWorkflowClient implements WorkflowApi, ScheduleApi, TokenApi, W
       roles: roles === null ? null : [...roles],
       expires_in_days: lifetimeMs === null ? null : lifetimeMs / DAY_MS,
     };
-    const { token: secret, ...token } = await this.connection.call(createToken, { body, by });
+    const { token: secret, ...token } = await this.connection.call(createToken, {
+      body,
+      by,
+      headers: { 'idempotency-key': key ?? this.#clock.newId() },
+      mayRepeat: true,
+    });
     return { token: fromWire(token) as TokenInfo, secret };
   }
 

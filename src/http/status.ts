@@ -17,6 +17,7 @@ export const STATUS = {
   schedule_unknown: 404,
   token_unknown: 404,
   instance_exists: 409,
+  token_exists: 409,
   not_waiting: 409,
   approval_drifted: 409,
   instance_ended: 409,

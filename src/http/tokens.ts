@@ -13,11 +13,25 @@ const ID_BYTES = 8;
 export const MAX_TOKENS = 10_000;
 const MAX_GROUPS = 256;
 const MAX_TEXT = 256;
+const ID_CHARACTERS = ID_BYTES * 2;
+/** How long, and of how many tokens, an answer that got lost can be given once more. */
+const ANSWER_KEPT_MS = 600_000;
+const MAX_ANSWERS = 1_000;
+
+interface Made {
+  readonly token: TokenInfo;
+  readonly secret: string;
+}
 
 export class Tokens implements TokenApi {
   readonly #book: TokenBook;
   readonly #clock: Clock;
   readonly #known: Map<string, ApiToken>;
+  /** What was answered under a key a moment ago, by the token's id, oldest first. Nowhere but in this memory. */
+  readonly #answers = new Map<
+    string,
+    { readonly at: number; readonly request: string; readonly made: Promise<Made> }
+  >();
 
   private constructor(book: TokenBook, clock: Clock, known: readonly ApiToken[]) {
     this.#book = book;
@@ -33,16 +47,31 @@ export class Tokens implements TokenApi {
     return [...this.#known.values()].sort((a, b) => b.createdAt - a.createdAt).map(infoOf);
   }
 
-  async createToken(
-    request: TokenRequest,
-    by: Principal,
-  ): Promise<{ readonly token: TokenInfo; readonly secret: string }> {
+  async createToken(request: TokenRequest, by: Principal, key: string | null = null): Promise<Made> {
     checkRequest(request);
+    if (key === null) return this.#make(randomBytes(ID_BYTES).toString('hex'), request, by);
+    const id = hashOf(JSON.stringify([by.user, key])).slice(0, ID_CHARACTERS);
+    const text = JSON.stringify(request);
+    const now = this.#clock.now();
+    for (const [old, { at }] of this.#answers) {
+      if (this.#answers.size <= MAX_ANSWERS && now - at < ANSWER_KEPT_MS) break;
+      this.#answers.delete(old);
+    }
+    const before = this.#answers.get(id);
+    if (before?.request === text) return before.made;
+    if (before !== undefined || this.#known.has(id)) throw tokenExists(id);
+    const made = this.#make(id, request, by);
+    this.#answers.set(id, { at: now, request: text, made });
+    // one that was not made can be asked for again
+    made.catch(() => this.#answers.delete(id));
+    return made;
+  }
+
+  async #make(id: string, request: TokenRequest, by: Principal): Promise<Made> {
     this.#refuseOverlap(request);
     if (this.#known.size >= MAX_TOKENS) {
       throw new VaporaError('limit_exceeded', `there are ${MAX_TOKENS} tokens already`);
     }
-    const id = randomBytes(ID_BYTES).toString('hex');
     const secret = randomBytes(SECRET_BYTES).toString('base64url');
     const now = this.#clock.now();
     const { lifetimeMs, ...rest } = request;
@@ -108,6 +137,16 @@ export class Tokens implements TokenApi {
     const { kind, name, groups, roles } = token;
     return { by: 'token', kind, principal: { user: name, groups }, roles };
   }
+}
+
+function tokenExists(id: string): VaporaError {
+  return new VaporaError(
+    'token_exists',
+    'another token was made under this key, or its secret is no longer known',
+    {
+      hint: `revoke token \`${id}\` if nobody has it, and make one under another key`,
+    },
+  );
 }
 
 function infoOf({ hash: _, ...info }: ApiToken): TokenInfo {

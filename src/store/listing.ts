@@ -18,6 +18,7 @@ export function summaryOf(instance: WorkflowInstance): InstanceSummary {
     template: instance.templateName,
     status: instance.status,
     initiator: instance.initiator.user,
+    initiatorGroups: instance.initiator.groups,
     labels: Object.fromEntries(instance.labels),
     createdAt: instance.createdAt,
     updatedAt: instance.updatedAt,

@@ -51,6 +51,7 @@ export function describeLists(current: () => WorkflowStore): void {
       template: 'filter',
       status: 'active',
       initiator: 'ann',
+      initiatorGroups: ['ops'],
       labels: { env: 'prod=1', who: "o'neill ⟨x⟩" },
       createdAt: 1_000,
       updatedAt: made.instance.updatedAt,

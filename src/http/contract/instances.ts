@@ -114,6 +114,7 @@ export const Summary = z
     workflow: z.string(),
     state: InstanceState,
     initiator: z.string(),
+    initiator_groups: z.array(z.string()),
     labels: Labels,
     created_at: Time,
     updated_at: Time,

@@ -37,7 +37,7 @@ export const createToken = endpoint({
   tag,
   summary: 'make an API token, shown once',
   description:
-    'Not repeated by an `Idempotency-Key`: the secret is kept nowhere, so a token whose answer got lost is revoked and made anew.',
+    'With an `Idempotency-Key` header no second token is made: asked again within ten minutes, the same token is answered, and later, or after a restart, `token_exists`, because the secret is kept nowhere.',
   body: z.object({
     kind: z.enum(['person', 'agent']).default('person'),
     name: z.string().min(1).max(256),

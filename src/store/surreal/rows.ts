@@ -55,6 +55,8 @@ export interface InstanceColumns {
   readonly template_hash: string;
   readonly status: string;
   readonly initiator: string;
+  /** None: there are none. */
+  readonly initiator_groups?: readonly string[];
   readonly labels: readonly string[];
   readonly created_at: number;
   readonly updated_at: number;
@@ -105,11 +107,13 @@ export function columnsOf({ instance, head }: StoredInstance): InstanceColumns {
   const deadLetters = deadLettersOf(instance).length;
   const position = positionText(instance);
   const blobs = storedBlobs(instance);
+  const { groups } = instance.initiator;
   return {
     template_name: instance.templateName,
     template_hash: instance.templateHash,
     status: instance.status,
     initiator: wellFormed(instance.initiator.user),
+    ...(groups.length === 0 ? {} : { initiator_groups: groups.map(wellFormed) }),
     labels: labelTexts(instance).map(wellFormed),
     created_at: instance.createdAt,
     updated_at: instance.updatedAt,
@@ -154,7 +158,7 @@ export function storedOf(row: StateRow, place: string): StoredInstance {
 }
 
 export const SUMMARY_COLUMNS =
-  'id, template_name, status, initiator, labels, created_at, updated_at, ended_at, error_code, error_message, dead_letters';
+  'id, template_name, status, initiator, initiator_groups, labels, created_at, updated_at, ended_at, error_code, error_message, dead_letters';
 
 export interface SummaryRow
   extends Omit<
@@ -174,6 +178,7 @@ export function summaryOfRow(row: SummaryRow): InstanceSummary {
     template: row.template_name,
     status: row.status as InstanceStatus,
     initiator: row.initiator,
+    initiatorGroups: row.initiator_groups ?? [],
     labels: Object.fromEntries(labels),
     createdAt: row.created_at,
     updatedAt: row.updated_at,
