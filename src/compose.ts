@@ -18,6 +18,7 @@ import { packageVersion } from './observe/package-version.js';
 import { Archive } from './retention/archive.js';
 import { Retention } from './retention/retention.js';
 import type { SurrealWorkflowStore } from './store/surreal/store.js';
+import { agentApi } from './swarm/agent-reports.js';
 import { Triggers } from './triggers/triggers.js';
 
 export type { Engine, EngineOptions } from './compose/engine.js';
@@ -56,7 +57,6 @@ interface Surroundings {
 
 async function assemble(config: EngineConfig, options: EngineOptions, around: Surroundings): Promise<Engine> {
   const { clock, log, env, authorizer, watch } = around;
-  const { engine: settings } = config;
   const { observer, metrics } = watch;
   const agents = openAgents(config, options, { clock, env });
   const { store, failed, letGo } = await openStore(config, clock, metrics);
@@ -73,8 +73,8 @@ async function assemble(config: EngineConfig, options: EngineOptions, around: Su
     observer,
     anchors: (id) => store.attic.anchors(id),
     templates,
-    maxParallelTasks: settings.maxParallelTasks,
-    limits: settings.limits,
+    maxParallelTasks: config.engine.maxParallelTasks,
+    limits: config.engine.limits,
     agentGraceMs: agents.graceMs,
   });
   agents.attach(orchestrator);
@@ -92,6 +92,7 @@ async function assemble(config: EngineConfig, options: EngineOptions, around: Su
     metrics,
     transport: agents.local,
     remote: agents.remote,
+    agents: agentApi(orchestrator.swarm, agents.remote),
     callbacks: agents.callbacks,
     triggers,
     retention,

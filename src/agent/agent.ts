@@ -101,6 +101,13 @@ export interface TaskResult {
   readonly artifacts?: readonly TaskArtifact[];
   /** A small JSON value that is kept with the task. */
   readonly output?: unknown;
+  /** What the attempt has used of a language model; counts against budgets. `usd` is US dollars. */
+  readonly usage?: {
+    readonly model?: string;
+    readonly input_tokens?: number;
+    readonly output_tokens?: number;
+    readonly usd?: number;
+  };
 }
 
 /** Nothing at all is a success without artifacts. */

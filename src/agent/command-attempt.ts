@@ -224,7 +224,7 @@ export class CommandAttempt {
       budget.spend(name, content.length);
       artifacts.push({ name, kind, content });
     }
-    return { status: 'completed', artifacts, output: checked.output, log };
+    return { status: 'completed', artifacts, output: checked.output, log, ...checked.used };
   }
 
   async #contentOf(

@@ -155,7 +155,7 @@ describe('the configuration', () => {
     expect(problemsOf(agent('command = ["x"]\nsecret_env = "S"'))).toEqual([
       'agent `a` has a `command`, for which `secret_env` means nothing',
     ]);
-    expect(problemsOf(agent(''))).toEqual(['agent `a` has neither `command` nor `url`']);
+    expect(problemsOf(agent(''))).toEqual(['agent `a` has neither `command` nor `url` nor `model`']);
     expect(problemsOf(agent('command = ["x"]\nurl = "https://x.example/"'))).toEqual([
       'agent `a` has both `command` and `url`',
     ]);

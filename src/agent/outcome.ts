@@ -1,4 +1,5 @@
 /** From what an agent handed in to the outcome of its attempt. */
+import type { AttemptUsage } from '../core/budget.js';
 import type { ErrorCode } from '../core/errors.js';
 import { isName, NAME_RULE } from '../core/names.js';
 import type { OutputArtifact, TaskOutcome } from '../core/ports.js';
@@ -46,6 +47,8 @@ export function describe(thrown: unknown): string {
 export interface CheckedResult {
   readonly artifacts: readonly CheckedArtifact[];
   readonly output: unknown;
+  /** Empty: the agent counts nothing. */
+  readonly used: { readonly usage?: AttemptUsage };
 }
 
 interface CheckedArtifact {
@@ -55,7 +58,7 @@ interface CheckedArtifact {
 }
 
 /**
- * Checks the shape of a result: `{ artifacts?: [{ name, kind, <content keys> }], output? }`, nothing else.
+ * Checks the shape of a result: `{ artifacts?: [{ name, kind, <content keys> }], output?, usage? }`, nothing else.
  * Throws {@link ProtocolError}.
  */
 export function checkResult(
@@ -64,7 +67,7 @@ export function checkResult(
   limits: AttemptLimits,
 ): CheckedResult {
   const result = recordOf(value, 'a result');
-  refuseOtherKeys(result, ['artifacts', 'output'], 'a result');
+  refuseOtherKeys(result, ['artifacts', 'output', 'usage'], 'a result');
   const artifacts = result.artifacts ?? [];
   if (!Array.isArray(artifacts)) throw new ProtocolError('returned `artifacts` that are no list');
   if (artifacts.length > limits.maxArtifacts) {
@@ -79,7 +82,44 @@ export function checkResult(
     seen.add(artifact.name);
     return artifact;
   });
-  return { artifacts: checked, output: checkOutput(result.output, limits) };
+  return {
+    artifacts: checked,
+    output: checkOutput(result.output, limits),
+    used: result.usage === undefined ? {} : { usage: checkUsage(result.usage) },
+  };
+}
+
+/** Far above what one attempt can use, and far below where whole numbers end, however many are added up. */
+const MAX_AMOUNT = 1_000_000_000_000;
+const MICRO = 1_000_000;
+
+/** `{ input_tokens?, output_tokens?, usd?, model? }` */
+function checkUsage(value: unknown): AttemptUsage {
+  const usage = recordOf(value, '`usage`');
+  refuseOtherKeys(usage, ['model', 'input_tokens', 'output_tokens', 'usd'], '`usage`');
+  const { model = '', usd = 0 } = usage;
+  if (typeof model !== 'string' || model.length > MAX_MODEL_CHARACTERS) {
+    throw new ProtocolError(
+      `returned \`usage\` with a \`model\` that is no text of at most ${MAX_MODEL_CHARACTERS} characters`,
+    );
+  }
+  const amount = (key: string, given: unknown, isValid: (number: number) => boolean): number => {
+    if (typeof given === 'number' && given >= 0 && given <= MAX_AMOUNT && isValid(given)) return given;
+    throw new ProtocolError(`returned \`usage\` with ${quote(given)} as \`${key}\``);
+  };
+  return {
+    model,
+    inputTokens: amount('input_tokens', usage.input_tokens ?? 0, Number.isSafeInteger),
+    outputTokens: amount('output_tokens', usage.output_tokens ?? 0, Number.isSafeInteger),
+    microUsd: Math.round(amount('usd', usd, (number) => number * MICRO <= MAX_AMOUNT) * MICRO),
+  };
+}
+
+const MAX_MODEL_CHARACTERS = 200;
+
+/** As it stands in a result. */
+export function usageMessage({ model, inputTokens, outputTokens, microUsd }: AttemptUsage) {
+  return { model, input_tokens: inputTokens, output_tokens: outputTokens, usd: microUsd / MICRO };
 }
 
 function checkArtifact(item: unknown, index: number, contentKeys: readonly string[]): CheckedArtifact {
@@ -172,7 +212,7 @@ export function completedOutcome(value: unknown, limits: AttemptLimits, log: Uin
     budget.spend(name, content.length);
     return { name, kind, content };
   });
-  return { status: 'completed', artifacts, output: result.output, log };
+  return { status: 'completed', artifacts, output: result.output, log, ...result.used };
 }
 
 function recordOf(value: unknown, what: string): Record<string, unknown> {

@@ -13,14 +13,14 @@ export function remoteOutcome(
   limits: AttemptLimits,
   kept: (digest: string) => BlobRef | undefined,
 ): TaskOutcome {
-  const { artifacts, output } = checkResult(result, ['content', 'content_base64', 'digest'], limits);
+  const { artifacts, output, used } = checkResult(result, ['content', 'content_base64', 'digest'], limits);
   const budget = new ArtifactBudget(limits);
   const handedIn = artifacts.map(({ name, kind, entry }): OutputArtifact => {
     const content = contentOf(name, entry, kept);
     budget.spend(name, content instanceof Uint8Array ? content.byteLength : content.size);
     return { name, kind, content };
   });
-  return { status: 'completed', artifacts: handedIn, output, log };
+  return { status: 'completed', artifacts: handedIn, output, log, ...used };
 }
 
 function contentOf(

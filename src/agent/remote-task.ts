@@ -4,7 +4,7 @@ import { VaporaError } from '../core/errors.js';
 import type { BlobRef, StepResult } from '../core/instance.js';
 import type { Clock, OutputArtifact, Progress, TaskOutcome } from '../core/ports.js';
 import type { AttemptVoice, Runner } from '../transport/runner.js';
-import { describe, failedOutcome } from './outcome.js';
+import { describe, failedOutcome, usageMessage } from './outcome.js';
 import type { RemoteOrder } from './remote-order.js';
 import type { ServerCalls } from './server-calls.js';
 
@@ -211,8 +211,9 @@ export class RemoteTask implements AttemptVoice {
       return;
     }
     const artifacts = await this.#artifactsOf(outcome.artifacts);
-    const { output } = outcome;
-    await this.#insist(() => this.#post('/complete', { artifacts, output, ...log }));
+    const { output, usage } = outcome;
+    const used = usage === undefined ? {} : { usage: usageMessage(usage) };
+    await this.#insist(() => this.#post('/complete', { artifacts, output, ...used, ...log }));
   }
 
   async #artifactsOf(artifacts: readonly OutputArtifact[]): Promise<object[]> {

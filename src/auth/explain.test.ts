@@ -103,7 +103,16 @@ describe('requests from what people type', () => {
         agents: [],
         approvals: [],
         irreversible: false,
+        spent: { tokens: 0, microUsd: 0, seconds: 0 },
+        budget: { tokens: -1, microUsd: -1, seconds: -1 },
+        stageSpent: { tokens: 0, microUsd: 0, seconds: 0 },
+        stageBudget: { tokens: -1, microUsd: -1, seconds: -1 },
       },
+    });
+    const given = { ...typed, context: '{"stage_spent":{"micro_usd":7},"budget":{"tokens":9}}' };
+    expect(parsePolicyTest(given).context).toMatchObject({
+      stageSpent: { tokens: 0, microUsd: 7, seconds: 0 },
+      budget: { tokens: 9, microUsd: -1, seconds: -1 },
     });
     const start = {
       principal: 'User::"ann" in [Group::"a", Group::"b"]',

@@ -71,6 +71,14 @@ const principalSchema = z.union([
   z.string().transform((user) => ({ user, groups: [] as string[] })),
   z.strictObject({ user: z.string(), groups: strings.default([]) }),
 ]);
+/** `fallback`: of what is left out. */
+const amountsSchema = (fallback: number) => {
+  const amount = z.number().int().default(fallback);
+  return z
+    .strictObject({ tokens: amount, micro_usd: amount, seconds: amount })
+    .prefault({})
+    .transform(({ tokens, micro_usd, seconds }) => ({ tokens, microUsd: micro_usd, seconds }));
+};
 const contextSchema = z.strictObject({
   initiator: principalSchema.optional(),
   instance: z.string().default(''),
@@ -79,6 +87,10 @@ const contextSchema = z.strictObject({
   agents: strings.default([]),
   approvals: z.array(z.strictObject({ stage: z.string(), by: z.string() })).default([]),
   irreversible: z.boolean().default(false),
+  spent: amountsSchema(0),
+  budget: amountsSchema(-1),
+  stage_spent: amountsSchema(0),
+  stage_budget: amountsSchema(-1),
 });
 
 /**
@@ -149,7 +161,10 @@ function contextOf(json: string): TestContext {
   const ambiguity = findAmbiguity(json);
   if (ambiguity !== null) throw invalid(`the context ${ambiguity.message}`, ambiguity.hint);
   const parsed = contextSchema.safeParse(value);
-  if (parsed.success) return parsed.data;
+  if (parsed.success) {
+    const { stage_spent: stageSpent, stage_budget: stageBudget, ...rest } = parsed.data;
+    return { ...rest, stageSpent, stageBudget };
+  }
   const problems = parsed.error.issues.map((issue) => ({
     message: issue.code === 'unrecognized_keys' ? unknownText(issue.keys) : issue.message,
     path: issue.path.map(String).join('.'),

@@ -1,6 +1,6 @@
 /** A request of the engine in Cedar's JSON: who, what, on what, and the entities that the policies may ask about. */
 import type { CedarValueJson, EntityJson, TypeAndId } from '@cedar-policy/cedar-wasm/nodejs';
-import type { AuthorizationContext, AuthorizationRequest } from '../core/ports.js';
+import type { Amounts, AuthorizationContext, AuthorizationRequest } from '../core/ports.js';
 import type { EntityIndex } from './entities.js';
 
 /** Characters of an id, a group, a label (`key=value`). */
@@ -51,6 +51,8 @@ export function refusalOf(request: AuthorizationRequest): string | null {
   }
   if (Object.keys(context.labels).some((key) => key.includes('='))) return 'a label with `=` in its key';
   if (!Number.isSafeInteger(context.attempt)) return 'an attempt that is not a whole number';
+  const numbers = amountsOf(context).flatMap(({ tokens, microUsd, seconds }) => [tokens, microUsd, seconds]);
+  if (!numbers.every(Number.isSafeInteger)) return 'an amount that is not a whole number';
   return null;
 }
 
@@ -73,9 +75,21 @@ export function requestKey({ principal, action, resource, context }: Authorizati
     [resource.type, resource.id, 'workflow' in resource ? resource.workflow : null],
     [context.initiator.user, sorted(context.initiator.groups)],
     [context.instance, context.attempt, context.irreversible],
+    amountsOf(context).map((each) => [each.tokens, each.microUsd, each.seconds]),
     [sorted(labelsOf(context)), sorted(context.agents)],
     context.approvals.map(({ stage, by }) => JSON.stringify([stage, by])).sort(),
   ]);
+}
+
+/** Recorded requests may be older than the amounts. */
+const NONE: Amounts = { tokens: 0, microUsd: 0, seconds: 0 };
+
+function amountsOf(context: Partial<AuthorizationContext>): Amounts[] {
+  return [context.spent, context.budget, context.stageSpent, context.stageBudget].map((each) => each ?? NONE);
+}
+
+function amounts({ tokens, microUsd, seconds }: Amounts = NONE): CedarValueJson {
+  return { tokens, micro_usd: microUsd, seconds };
 }
 
 const user = (id: string): TypeAndId => ({ type: 'User', id });
@@ -105,6 +119,10 @@ export function toCedar(request: AuthorizationRequest, index: EntityIndex): Ceda
       agents: sorted(context.agents),
       approvals,
       irreversible: context.irreversible,
+      spent: amounts(context.spent),
+      budget: amounts(context.budget),
+      stage_spent: amounts(context.stageSpent),
+      stage_budget: amounts(context.stageBudget),
     },
     entities: index.complete(
       own,

@@ -25,6 +25,9 @@ entity Stage in [Workflow] { name: String, workflow: Workflow };
 // One execution of a template, by its id.
 entity Instance in [Workflow] { name: String, workflow: Workflow };
 
+// Tokens of language models, what they cost in millionths of a US dollar, and seconds that agents were at it.
+type Amounts = { tokens: Long, micro_usd: Long, seconds: Long };
+
 // The same for every action, so that a policy never fails for want of a field.
 type RequestContext = {
   // Who started the instance. "Not the initiator" is: forbid (...) when { context.initiator == principal };
@@ -42,6 +45,12 @@ type RequestContext = {
   approvals: Set<{ stage: String, by: User }>,
   // Whether the stage is a point of no return.
   irreversible: Bool,
+  // What the instance has used so far, and what it may use; -1 in a budget: no limit.
+  spent: Amounts,
+  budget: Amounts,
+  // The same of the stage.
+  stage_spent: Amounts,
+  stage_budget: Amounts,
 };
 
 // Before a stage is dispatched, and before one that can't be taken back.

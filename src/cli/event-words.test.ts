@@ -42,6 +42,7 @@ const EVENTS: { readonly [T in EventType]: Extract<WorkflowEvent, { type: T }> }
   approval_expired: { type: 'approval_expired', stage: BAD, outcome: 'reject' },
   stage_started: { type: 'stage_started', stage: BAD, deadlineAt: 0 },
   stage_blocked: { type: 'stage_blocked', stage: BAD, block },
+  budget_granted: { type: 'budget_granted', stage: BAD, scope: 'stage', grants: 1, by: BAD },
   stage_unblocked: { type: 'stage_unblocked', stage: BAD },
   stage_completed: { type: 'stage_completed', stage: BAD },
   stage_failed: { type: 'stage_failed', stage: BAD, error },

@@ -65,6 +65,7 @@ const SPEAKERS: { readonly [T in EventType]: Speaker<T> } = {
   approval_expired: (e) => ['!', 'wait', `nobody approved in time, which counts as ${e.outcome}`],
   stage_started: (e) => ['●', 'busy', `started${until(e.deadlineAt)}`],
   stage_blocked: (e) => ['!', 'wait', `blocked: ${clean(e.block.message)}`],
+  budget_granted: (e) => ['·', 'quiet', `budget of the ${e.scope} granted again by ${clean(e.by)}`],
   stage_unblocked: () => ['·', 'quiet', 'looked at again'],
   stage_completed: () => ['✓', 'good', 'completed'],
   stage_failed: (e) => ['✗', 'bad', `failed: ${clean(e.error.message)}`],

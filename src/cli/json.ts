@@ -1,5 +1,6 @@
 /** The shapes that `--json` prints. They are a contract: keys in snake_case, times in ISO 8601, ids as `workflow_id`. */
-import type { DeadLetter, InstanceArtifact, ScheduleInfo } from '../core/api.js';
+import type { AgentReport, DeadLetter, InstanceArtifact, ScheduleInfo } from '../core/api.js';
+import { type Spent, spentBy } from '../core/budget.js';
 import type { Problem, VaporaError } from '../core/errors.js';
 import type { EventRecord } from '../core/events.js';
 import { deadLettersOf, type StageState, type TaskState, type WorkflowInstance } from '../core/instance.js';
@@ -86,6 +87,10 @@ function taskJson(task: TaskState): Record<string, unknown> {
   };
 }
 
+function spentJson({ tokens, microUsd, ms }: Spent): Record<string, unknown> {
+  return { tokens, usd: microUsd / 1_000_000, seconds: ms / 1_000 };
+}
+
 function stageJson(stage: StageState): Record<string, unknown> {
   const { approval, compensation } = stage;
   return {
@@ -98,6 +103,7 @@ function stageJson(stage: StageState): Record<string, unknown> {
     approval: approval === null ? null : approvalJson(approval),
     block: stage.block,
     error: stage.error,
+    spent: spentJson(stage.spent),
     tasks: stage.tasks.map(taskJson),
     compensation: compensation.status,
     compensation_reason: compensation.reason,
@@ -128,6 +134,7 @@ export function instanceJson(
     template_hash: instance.templateHash,
     state: instance.status,
     initiator: instance.initiator,
+    spent: spentJson(spentBy(instance)),
     labels: Object.fromEntries(instance.labels),
     created_at: isoTime(instance.createdAt),
     updated_at: isoTime(instance.updatedAt),
@@ -159,6 +166,21 @@ export function summaryJson(summary: InstanceSummary): Record<string, unknown> {
 
 export function letterJson(letter: DeadLetter): Record<string, unknown> {
   return { ...letter, at: isoTime(letter.at) };
+}
+
+/** What `agents --json` prints of each. */
+export function agentJson(agent: AgentReport): Record<string, unknown> {
+  return {
+    name: agent.name,
+    roles: agent.roles,
+    capacity: agent.capacity,
+    in_flight: agent.inFlight,
+    success_rate: agent.successRate,
+    score: agent.score,
+    is_remote: agent.isRemote,
+    version: agent.version,
+    seen_at: timeOrNull(agent.seenAt),
+  };
 }
 
 export function scheduleJson(info: ScheduleInfo): Record<string, unknown> {

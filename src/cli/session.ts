@@ -2,7 +2,7 @@
 import { isAbsolute, relative, resolve } from 'node:path';
 import type { Engine } from '../compose.js';
 import type { EngineConfig } from '../config/load.js';
-import type { ScheduleApi, WorkflowApi } from '../core/api.js';
+import type { AgentApi, ScheduleApi, WorkflowApi } from '../core/api.js';
 import type { PolicyFile, WhatIfApi, WhatIfReport } from '../core/decision-log.js';
 import { VaporaError } from '../core/errors.js';
 import type { TokenApi } from '../core/identities.js';
@@ -19,6 +19,7 @@ import { clean } from './text.js';
 export interface Session {
   readonly api: WorkflowApi;
   readonly schedules: ScheduleApi;
+  readonly agents: AgentApi;
   readonly tokens: TokenApi;
   readonly whatIf: WhatIfApi['whatIf'];
   readonly catalog: Catalog;
@@ -38,7 +39,7 @@ export interface Session {
 interface Backend
   extends Pick<
     Session,
-    'api' | 'schedules' | 'tokens' | 'whatIf' | 'catalog' | 'backup' | 'recover' | 'person'
+    'api' | 'schedules' | 'agents' | 'tokens' | 'whatIf' | 'catalog' | 'backup' | 'recover' | 'person'
   > {
   /** Instances go on without us. */
   readonly isServer: boolean;
@@ -102,6 +103,7 @@ export async function withEngine(
     const session: Session = {
       api: backend.api,
       schedules: backend.schedules,
+      agents: backend.agents,
       tokens: backend.tokens,
       whatIf: (files, since) => backend.whatIf(files, since),
       catalog: backend.catalog,
@@ -163,6 +165,7 @@ async function openLocally(shell: Shell, config: EngineConfig, more: SessionOpti
     isServer: false,
     api: engine.api,
     schedules: engine.triggers.scheduler,
+    agents: engine.agents,
     tokens: await Tokens.open(engine.store, shell.clock),
     whatIf: (files, since) => whatIfLocally(engine, files, since),
     catalog: localCatalog(config),
@@ -202,6 +205,7 @@ async function openServer(shell: Shell, { url, token }: ServerTarget): Promise<B
     isServer: true,
     api,
     schedules: api,
+    agents: api,
     tokens: api,
     whatIf: (files, since) => api.whatIf(files, since),
     catalog: serverCatalog(api),

@@ -24,6 +24,8 @@ function stage(name: string, more: Partial<StageState> = {}): StageState {
     tasks: [],
     error: null,
     compensation: { status: 'none', tasks: [], reason: null, endedAt: null },
+    spent: { tokens: 0, microUsd: 0, ms: 0 },
+    grants: 0,
     ...more,
   };
 }
@@ -50,6 +52,7 @@ function instance(more: Partial<WorkflowInstance>): WorkflowInstance {
     completions: 0,
     rollback: null,
     retryOf: null,
+    grants: 0,
     ...more,
   };
 }

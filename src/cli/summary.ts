@@ -97,6 +97,7 @@ function stepsWhenBlocked(instance: WorkflowInstance): string[] {
   const steps: string[] = [];
   if (codes.has('denied')) steps.push(`vapora resume ${id}, after the policies have changed`);
   if (codes.has('role_unserved')) steps.push(`vapora resume ${id}, after an agent for the role was added`);
+  if (codes.has('budget_exceeded')) steps.push(`vapora resume ${id}, to grant the budget again`);
   if (codes.has('point_of_no_return')) {
     steps.push(
       `vapora retry ${id}, to try the failed stage again`,

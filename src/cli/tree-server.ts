@@ -26,6 +26,17 @@ export function addServe(program: Command, execute: Execute): void {
     );
 }
 
+export function addAgents(program: Command, execute: Execute): void {
+  leaf(program, 'agents', 'list the agents that are there, and how each does', [
+    'agents',
+    'agents --json',
+  ]).action((_: object, command: Command) =>
+    execute(command.optsWithGlobals(), async (shell) =>
+      (await import('./commands/agents.js')).listAgents(shell),
+    ),
+  );
+}
+
 export function addPurge(program: Command, execute: Execute): void {
   leaf(
     program,

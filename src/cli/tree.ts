@@ -13,7 +13,7 @@ import type { RollbackOptions } from './commands/rollback.js';
 import type { RunOptions } from './commands/run.js';
 import { collect, common, group, LOCAL, leaf, person } from './leaf.js';
 import type { CommonOptions, Host, PersonOptions, Shell } from './shell.js';
-import { addBackup, addPurge, addServe, addTokens, addWhatIf } from './tree-server.js';
+import { addAgents, addBackup, addPurge, addServe, addTokens, addWhatIf } from './tree-server.js';
 
 /** Runs what a command does and keeps its exit code. */
 export type Execute = (options: CommonOptions, act: (shell: Shell) => Promise<number>) => Promise<void>;
@@ -57,6 +57,7 @@ export function buildTree(
   addRollback(program, execute);
   addReads(program, execute);
   addDeadLetters(program, execute);
+  addAgents(program, execute);
   addSchedules(program, execute);
   addTokens(program, execute);
   addPolicy(program, execute);

@@ -2,15 +2,13 @@
 import { join } from 'node:path';
 import type { Agent } from '../agent/agent.js';
 import { Callbacks } from '../agent/callbacks.js';
-import { createCommandRunner } from '../agent/command.js';
 import { removeStaleWorkdirs } from '../agent/command-task.js';
+import { createConfiguredRunner } from '../agent/configured.js';
 import { type AttemptLimits, DEFAULT_LIMITS } from '../agent/limits.js';
 import { Outbound } from '../agent/outbound.js';
 import { endOrphans } from '../agent/process-marks.js';
 import { endHolders, holdRunFile } from '../agent/run-file.js';
 import { createSdkRunner } from '../agent/sdk-runner.js';
-import { createWebhookRunner } from '../agent/webhook.js';
-import { isCommandAgent } from '../config/agents.js';
 import type { EngineConfig } from '../config/load.js';
 import { redactStoreUrl } from '../config/store-url.js';
 import type { AgentTransport, Clock } from '../core/ports.js';
@@ -77,12 +75,9 @@ function openTransport(
   const owner = ownerOf(config);
   const workRoot = workRootOf(config);
   const outbound = new Outbound(config.engine.outbound);
+  const parts = { ...around, owner, limits, workRoot, outbound };
   return new InProcessTransport(clock, [
-    ...config.agents.map((agent) =>
-      isCommandAgent(agent)
-        ? createCommandRunner(agent, { clock, owner, limits, workRoot })
-        : createWebhookRunner(agent, { ...around, limits, outbound }),
-    ),
+    ...config.agents.map((agent) => createConfiguredRunner(agent, parts)),
     ...agents.map((agent) => createSdkRunner(agent, { limits })),
   ]);
 }

@@ -1,4 +1,5 @@
 /** What an engine is made of, and what may be said about it when it is opened. */
+
 import type { Logger } from 'pino';
 import type { Agent } from '../agent/agent.js';
 import type { Callbacks } from '../agent/callbacks.js';
@@ -6,6 +7,7 @@ import type { AllowAllAuthorizer } from '../auth/allow-all.js';
 import type { CedarAuthorizer } from '../auth/cedar.js';
 import type { DecisionLog } from '../auth/decision-log.js';
 import type { EngineConfig } from '../config/load.js';
+import type { AgentApi } from '../core/api.js';
 import type { VaporaError } from '../core/errors.js';
 import type { Authorizer, Clock } from '../core/ports.js';
 import type { WorkflowTemplate } from '../core/template.js';
@@ -51,6 +53,8 @@ export interface Engine {
   readonly transport: InProcessTransport;
   /** Agents that call over the network; null: they are not let in. */
   readonly remote: RemoteTransport | null;
+  /** How the agents do, wherever they are. */
+  readonly agents: AgentApi;
   /** Where agents that were called answer later. */
   readonly callbacks: Callbacks;
   /** Schedules, webhooks and chains. They start nothing by themselves before `triggers.start()`. */

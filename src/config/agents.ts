@@ -1,10 +1,11 @@
-/** `[[agents]]`: programs that carry out tasks, and services that are called to. */
+/** `[[agents]]`: programs, services that are called, and language models. */
 import { isAbsolute, resolve } from 'node:path';
+import { type AgentRow, DEFAULT_MODEL } from './agent-shape.js';
 import { type DocumentNode, originOf } from './document.js';
 import { isListed, type OutboundSettings } from './outbound.js';
+import { type PromptTemplate, parsePrompt, SLOT_RULE } from './prompt.js';
 import { reportRepeated } from './repeated.js';
 import type { Report } from './report.js';
-import type { AgentRow } from './schema.js';
 import { toMsOrNull } from './settings.js';
 import { type KeyPath, quoted } from './text.js';
 import { VARIABLE } from './variable.js';
@@ -35,7 +36,36 @@ export interface WebhookAgentConfig {
   readonly timeoutMs: number | null;
 }
 
-export type AgentConfig = CommandAgentConfig | WebhookAgentConfig;
+export interface ModelAgentConfig {
+  readonly name: string;
+  readonly roles: readonly string[];
+  /** Tasks at once. */
+  readonly maxConcurrent: number;
+  /** As the service knows it. */
+  readonly model: string;
+  /** Of a service that speaks the protocol of OpenAI. */
+  readonly baseUrl: string;
+  /** Environment variable of the key; null: none is sent. */
+  readonly apiKeyEnv: string | null;
+  readonly system: string | null;
+  readonly prompt: PromptTemplate;
+  /** JSON Schema of the answer; null: it is text. */
+  readonly schema: Readonly<Record<string, unknown>> | null;
+  /** What the answer becomes. */
+  readonly artifact: { readonly name: string; readonly kind: string };
+  readonly maxOutputTokens: number | null;
+  readonly temperature: number | null;
+  /** Millionths of a US dollar for one token. */
+  readonly price: { readonly input: number; readonly output: number };
+  /** Of one attempt; null: a default. */
+  readonly timeoutMs: number | null;
+}
+
+export type AgentConfig = CommandAgentConfig | WebhookAgentConfig | ModelAgentConfig;
+
+export function isModelAgent(agent: AgentConfig): agent is ModelAgentConfig {
+  return 'model' in agent;
+}
 
 export function isCommandAgent(agent: AgentConfig): agent is CommandAgentConfig {
   return 'command' in agent;
@@ -73,6 +103,18 @@ export function buildAgents(
 const KEYS_OF = {
   command: ['cwd', 'env'],
   url: ['secret_env'],
+  model: [
+    'base_url',
+    'api_key_env',
+    'system',
+    'prompt',
+    'schema',
+    'artifact',
+    'kind',
+    'max_output_tokens',
+    'temperature',
+    'price',
+  ],
 } as const;
 
 function buildAgent(row: AgentRow, path: KeyPath, around: AgentSurroundings): AgentConfig | null {
@@ -82,7 +124,12 @@ function buildAgent(row: AgentRow, path: KeyPath, around: AgentSurroundings): Ag
   const [kind] = given;
   const subject = `agent ${quoted(row.name)}`;
   if (kind === undefined || given.length > 1) {
-    const message = `${subject} has ${kind === undefined ? 'neither' : 'both'} \`command\` ${kind === undefined ? 'nor' : 'and'} \`url\``;
+    const listed = (some: readonly string[], word: string) =>
+      some.map((key) => `\`${key}\``).join(` ${word} `);
+    const message =
+      kind === undefined
+        ? `${subject} has neither ${listed(kinds, 'nor')}`
+        : `${subject} has both ${listed(given, 'and')}`;
     report.error({ message, path, origin: originOf(root, path), expected: 'one of them' });
     return null;
   }
@@ -92,13 +139,48 @@ function buildAgent(row: AgentRow, path: KeyPath, around: AgentSurroundings): Ag
     const message = `${subject} has a \`${kind}\`, for which \`${other}\` means nothing`;
     report.error({ message, path: at, origin: originOf(root, at), expected: 'no such key' });
   }
+  if (kind === 'model') return buildModel(row, path, around);
   return kind === 'url' ? buildWebhook(row, path, around) : buildCommand(row, path, around);
 }
 
 function buildWebhook(row: AgentRow, path: KeyPath, around: AgentSurroundings): WebhookAgentConfig {
-  const { outbound, root, report } = around;
   const { name, url = '', secret_env: secretEnv = '' } = row;
-  const refuse = (key: string, message: string, expected: string) => {
+  const refuse = refusal(name, path, around);
+  checkUrl('url', url, around.outbound, refuse);
+  if (secretEnv === '') refuse('secret_env', 'has a `url` and no `secret_env`', VARIABLE_RULE);
+  else checkVariable('secret_env', secretEnv, refuse);
+  return { ...commonOf(row), url, secretEnv };
+}
+
+/** What a million costs in dollars one costs in millionths of a dollar. */
+function buildModel(row: AgentRow, path: KeyPath, around: AgentSurroundings): ModelAgentConfig {
+  const { model = '', base_url: baseUrl, api_key_env: apiKeyEnv, prompt, price } = row;
+  const refuse = refusal(row.name, path, around);
+  if (baseUrl === undefined) refuse('base_url', 'has a `model` and no `base_url`', 'the URL of a service');
+  else checkUrl('base_url', baseUrl, around.outbound, refuse);
+  if (apiKeyEnv !== undefined) checkVariable('api_key_env', apiKeyEnv, refuse);
+  const parsed = parsePrompt(prompt ?? '');
+  if (prompt === undefined) refuse('prompt', 'has a `model` and no `prompt`', 'the text of a prompt');
+  if ('unknown' in parsed) refuse('prompt', `has ${quoted(parsed.unknown)} in its \`prompt\``, SLOT_RULE);
+  return {
+    ...commonOf(row),
+    model,
+    baseUrl: baseUrl ?? '',
+    apiKeyEnv: apiKeyEnv ?? null,
+    system: row.system ?? null,
+    prompt: 'unknown' in parsed ? [] : parsed,
+    schema: row.schema ?? null,
+    artifact: { name: row.artifact ?? DEFAULT_MODEL.artifact, kind: row.kind ?? DEFAULT_MODEL.kind },
+    maxOutputTokens: row.max_output_tokens ?? null,
+    temperature: row.temperature ?? null,
+    price: { input: price?.input ?? 0, output: price?.output ?? 0 },
+  };
+}
+
+type Refuse = (key: string, message: string, expected: string) => void;
+
+function refusal(name: string, path: KeyPath, { root, report }: AgentSurroundings): Refuse {
+  return (key, message, expected) => {
     const at = [...path, key];
     report.error({
       message: `agent ${quoted(name)} ${message}`,
@@ -107,35 +189,28 @@ function buildWebhook(row: AgentRow, path: KeyPath, around: AgentSurroundings): 
       expected,
     });
   };
-  const parsed = URL.canParse(url) ? new URL(url) : null;
-  if (
-    parsed === null ||
-    !/^https?:$/.test(parsed.protocol) ||
-    parsed.username !== '' ||
-    parsed.password !== ''
-  ) {
+}
+
+const VARIABLE_RULE = 'the name of an environment variable; the secret itself never stands in the file';
+
+function checkVariable(key: string, written: string, refuse: Refuse): void {
+  // it may well be the secret itself
+  if (!VARIABLE.test(written)) refuse(key, `has a \`${key}\` that is no name of a variable`, VARIABLE_RULE);
+}
+
+function checkUrl(key: string, written: string, outbound: OutboundSettings, refuse: Refuse): void {
+  const url = URL.canParse(written) ? new URL(written) : null;
+  if (url === null || !/^https?:$/.test(url.protocol) || url.username !== '' || url.password !== '') {
     // it may have a password in it
     refuse(
-      'url',
-      'has a `url` that can not be called',
+      key,
+      `has a \`${key}\` that can not be called`,
       'an `http` or `https` URL without a user and a password',
     );
-  } else if (!isListed(outbound, parsed)) {
-    const message = `calls ${quoted(parsed.host)}, which \`engine.outbound.hosts\` does not list`;
-    refuse('url', message, 'a host of that list');
+  } else if (!isListed(outbound, url)) {
+    const message = `calls ${quoted(url.host)}, which \`engine.outbound.hosts\` does not list`;
+    refuse(key, message, 'a host of that list');
   }
-  if (!VARIABLE.test(secretEnv)) {
-    const message =
-      secretEnv === ''
-        ? 'has a `url` and no `secret_env`'
-        : 'has a `secret_env` that is no name of a variable';
-    refuse(
-      'secret_env',
-      message,
-      'the name of an environment variable; the secret itself never stands in the file',
-    );
-  }
-  return { ...commonOf(row), url, secretEnv };
 }
 
 function commonOf(row: AgentRow) {

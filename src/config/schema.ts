@@ -5,6 +5,8 @@ import {
   DEFAULT_RETRY,
   type RetryPolicy,
 } from '../core/template.js';
+import { agentShape } from './agent-shape.js';
+import { budgetShape } from './budget.js';
 import { outboundShape } from './outbound.js';
 import { serverShape } from './server-shape.js';
 import {
@@ -13,7 +15,6 @@ import {
   integer,
   type JsonSchema,
   list,
-  map,
   name,
   number,
   optional,
@@ -188,6 +189,10 @@ export const stageShape = table('a stage', {
     'Whether the stage that failed is compensated itself: if one of its tasks completed, always, or never.',
     'completed_tasks',
   ),
+  budget: optional(
+    budgetShape,
+    'What the tasks of the stage may use, in all its runs, before nothing more of it is dispatched.',
+  ),
   irreversible: optional(
     flag,
     'A point of no return: afterwards the instance only goes forward or stops for an operator. Needs `approval_required` or `cedar_policy_dir`.',
@@ -205,6 +210,15 @@ const workflowTable = table('a workflow', {
   schedule: optional(scheduleShape, 'When `trigger = "schedule"`: the times.'),
   webhook: optional(webhookShape, 'When `trigger = "webhook"`: whose requests, and what becomes of them.'),
   after: optional(afterShape, 'When `trigger = "workflow"`: whose end.'),
+  budget: optional(
+    budgetShape,
+    'What the tasks of one instance may use, before nothing more of it is dispatched.',
+  ),
+  on_breach: optional(
+    choice(['pause', 'compensate']),
+    'What becomes of a stage that would go on although a budget is used up: it waits for `vapora resume`, which grants the budget again, or it fails.',
+    'pause',
+  ),
   stages: required(
     list(stageShape, { min: 1, max: 10_000 }, 'stages'),
     'Steps of the workflow, `[[workflows.stages]]`.',
@@ -227,67 +241,19 @@ export const workflowShape: typeof workflowTable = {
   },
 };
 
-const agentTable = table('an agent', {
-  name: required(name, 'Unique within the file.'),
-  roles: required(list(name, roles, 'roles'), 'Roles that the agent takes tasks for.'),
-  max_concurrent: optional(integer(1, 10_000), 'Tasks at once.', 1),
-  command: optional(
-    list(text('a text without NUL', 0), { min: 1, max: 1_000 }, 'arguments, the program first'),
-    'Of an agent that is a program: it and its arguments, run without a shell. A program path with a `/` is relative to this file, any other name is looked up in PATH.',
-  ),
-  cwd: optional(
-    text('the path of a directory'),
-    "Working directory, relative to this file; by default this file's directory.",
-    '.',
-  ),
-  env: optional(
-    map(text('a text without NUL', 0), 'environment variables', {
-      isValid: (key) => /^[^=\0]+$/.test(key),
-      expected: 'a variable name without `=` and NUL',
-      pattern: '^[^=\\u0000]+$',
-    }),
-    'Environment variables for the program, beside those that it gets from the engine.',
-  ),
-  url: optional(
-    text('a URL'),
-    'Of an agent that is called: where each attempt is posted, signed. Its host has to be listed in `[engine.outbound]`.',
-  ),
-  secret_env: optional(
-    text('the name of an environment variable'),
-    'With `url`: environment variable of the engine that holds the secret that calls and answers are signed with.',
-  ),
-  timeout: optional(
-    seconds,
-    'Seconds that one attempt may take. Without it there is no limit for a program; a call has 60 seconds, and an answer that comes later a day.',
-  ),
-});
-
-/** Editors learn what makes an agent; the reader's own check is in `agents.ts`. */
-export const agentShape: typeof agentTable = {
-  ...agentTable,
-  schema: {
-    ...agentTable.schema,
-    oneOf: [
-      { properties: { command: {} }, required: ['command'] },
-      { properties: { url: {}, secret_env: {} }, required: ['url', 'secret_env'] },
-    ],
-  },
-};
-
 export const documentShape = table('the document', {
   engine: optional(engineShape, 'Settings of the engine.'),
   server: optional(serverShape, 'Where `vapora serve` listens, and how it knows who calls.'),
   workflows: optional(list(workflowShape, { min: 0, max: 10_000 }, 'workflows'), 'Workflow templates.'),
   agents: optional(
     list(agentShape, { min: 0, max: 10_000 }, 'agents'),
-    'Agents that are programs, or that are called.',
+    'Agents that are programs, services that are called, or language models.',
   ),
 });
 
 export type EngineRow = RowOf<typeof engineShape>;
 export type WorkflowRow = RowOf<typeof workflowShape>;
 export type StageRow = RowOf<typeof stageShape>;
-export type AgentRow = RowOf<typeof agentShape>;
 /** A workflow as a program defines it: the keys of `[[workflows]]`. */
 export type WorkflowDefinition = Written<WorkflowRow>;
 

@@ -1,4 +1,5 @@
 /** `[[workflows]]`: defaults filled in, `needs` resolved, cross-checked, hashed. */
+
 import {
   DEFAULT_COMPENSATION_RETRY,
   DEFAULT_COMPENSATION_TIMEOUT_MS,
@@ -7,6 +8,7 @@ import {
   type StageTemplate,
   type WorkflowTemplate,
 } from '../core/template.js';
+import { buildBudget } from './budget.js';
 import { hashOf } from './canonical.js';
 import { type DocumentNode, originOf } from './document.js';
 import { orderByNeeds } from './order.js';
@@ -91,6 +93,8 @@ export function buildTemplate(
     timeoutMs: settings.workflowTimeoutMs,
     onDeny: settings.onDeny,
     sagaParallelism: settings.sagaParallelism,
+    budget: buildBudget(row.budget),
+    onBreach: row.on_breach ?? 'pause',
   };
   return { ...content, hash: hashOf(content) };
 }
@@ -248,6 +252,7 @@ function stageTemplate(stage: StageRow, needs: readonly string[], settings: Engi
         : toMs(stage.compensation_timeout),
     compensateFailed: stage.compensate_failed ?? 'completed_tasks',
     irreversible: stage.irreversible ?? false,
+    budget: buildBudget(stage.budget),
   };
 }
 

@@ -122,6 +122,31 @@ export interface ScheduleInfo extends Pick<TriggerMark, 'workflow' | 'last' | 'l
   readonly nextAt: number | null;
 }
 
+/** An agent that is there now, and how it does. */
+export interface AgentReport {
+  readonly name: string;
+  readonly roles: readonly string[];
+  /** Tasks at once. */
+  readonly capacity: number;
+  readonly inFlight: number;
+  /** 0 to 1; what happened lately counts more. */
+  readonly successRate: number;
+  /** What a task would go to it for now: the best one of its role gets it. */
+  readonly score: number;
+  /** It calls over the network. */
+  readonly isRemote: boolean;
+  /** In its own words; null: it has said none. */
+  readonly version: string | null;
+  /** When it was last heard of; null: it is part of the engine, which would know. */
+  readonly seenAt: number | null;
+}
+
+/** What can be asked of the agents of an engine, wherever it runs. */
+export interface AgentApi {
+  /** By name. */
+  agents(): Promise<readonly AgentReport[]>;
+}
+
 /** What can be asked of the schedules of an engine, wherever it runs. */
 export interface ScheduleApi {
   /** In the order of the configuration. */

@@ -232,6 +232,7 @@ function onAttempt(draft: Draft, input: InputOf<'started' | 'step' | 'succeeded'
         artifacts: input.artifacts,
         output: input.output,
         log: input.log,
+        ...(input.usage === undefined ? {} : { usage: input.usage }),
       });
       return;
     case 'failed':

@@ -50,6 +50,7 @@ export const ERRORS = {
   agent_protocol: { retry: false, exit: 1 },
   destination_refused: { retry: false, exit: 1 },
   role_unserved: { retry: true, exit: 1 },
+  budget_exceeded: { retry: false, exit: 1 },
   // what an agent that calls over the network is told
   agent_exists: { retry: true, exit: 2 },
   agent_unknown: { retry: true, exit: 2 },

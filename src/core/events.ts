@@ -1,4 +1,5 @@
 /** Facts about an instance. Each is appended once and never changed; `evolve` folds them into the state. */
+import type { AttemptUsage, BudgetScope } from './budget.js';
 import type { Failure } from './errors.js';
 import type {
   ArtifactRef,
@@ -93,6 +94,14 @@ export type WorkflowEvent =
   | { readonly type: 'stage_started'; readonly stage: string; readonly deadlineAt: number | null }
   | { readonly type: 'stage_blocked'; readonly stage: string; readonly block: StageBlock }
   | { readonly type: 'stage_unblocked'; readonly stage: string }
+  /** An operator has a stage go on that has used its budget up: from now on it has been granted again so many times. */
+  | {
+      readonly type: 'budget_granted';
+      readonly stage: string;
+      readonly scope: BudgetScope;
+      readonly grants: number;
+      readonly by: string;
+    }
   | { readonly type: 'stage_completed'; readonly stage: string }
   | { readonly type: 'stage_failed'; readonly stage: string; readonly error: Failure }
   | { readonly type: 'stage_skipped'; readonly stage: string }
@@ -111,6 +120,8 @@ export type WorkflowEvent =
       readonly artifacts: readonly ArtifactRef[];
       readonly output: unknown;
       readonly log: BlobRef | null;
+      /** Absent: its agent counts nothing. */
+      readonly usage?: AttemptUsage;
     })
   | (AttemptEvent & {
       readonly type: 'task_failed';
@@ -118,6 +129,7 @@ export type WorkflowEvent =
       /** When the next attempt may be dispatched; null: there is none. */
       readonly retryAt: number | null;
       readonly log: BlobRef | null;
+      readonly usage?: AttemptUsage;
     })
   /** The attempt was lost with its engine or agent; another follows and the retry policy does not count this one. */
   | (AttemptEvent & { readonly type: 'task_interrupted'; readonly reason: string })

@@ -1,10 +1,12 @@
 /** How events change a task, forward or compensating, and the compensation around it. */
+import { plus, type Spent } from './budget.js';
 import { assert } from './errors.js';
 import type { WorkflowEvent } from './events.js';
 import {
   COMPENSATION_TRANSITIONS,
   type CompensationState,
   type CompensationStatus,
+  isInFlight,
   type StageState,
   TASK_TRANSITIONS,
   type TaskState,
@@ -67,8 +69,25 @@ export function evolveTask(stage: StageState, event: TaskEvent, at: number): Sta
   assert(task !== undefined, `stage ${stage.name} has a task for ${event.role}`);
   const next = tasks.with(index, changedTask(task, event, at));
   return event.kind === 'execute'
-    ? { ...stage, tasks: next }
+    ? { ...stage, tasks: next, spent: spentAfter(stage.spent, task, event, at) }
     : { ...stage, compensation: { ...stage.compensation, tasks: next } };
+}
+
+/** An attempt counts once it has ended, however it did. */
+function spentAfter(spent: Spent, task: TaskState, event: TaskEvent, at: number): Spent {
+  switch (event.type) {
+    case 'task_completed':
+    case 'task_failed':
+    case 'task_interrupted':
+    case 'task_cancelled': {
+      // what never was with an agent took nobody's time
+      const since = isInFlight(task) ? task.dispatchedAt : null;
+      const usage = event.type === 'task_completed' || event.type === 'task_failed' ? event.usage : undefined;
+      return plus(spent, usage, since === null ? 0 : at - since);
+    }
+    default:
+      return spent;
+  }
 }
 
 function changedTask(task: TaskState, event: TaskEvent, at: number): TaskState {

@@ -1,4 +1,5 @@
 /** The fold: the only way state changes. Total over events; an illegal transition is a programmer error. */
+import { NOTHING_SPENT } from './budget.js';
 import { assert } from './errors.js';
 import type { Entry, WorkflowEvent } from './events.js';
 import {
@@ -81,6 +82,7 @@ function created(
     completions: 0,
     rollback: null,
     retryOf: event.retryOf,
+    grants: 0,
   };
 }
 
@@ -101,6 +103,8 @@ function newStage(name: string, run: number): StageState {
     tasks: [],
     error: null,
     compensation: NO_COMPENSATION,
+    spent: NOTHING_SPENT,
+    grants: 0,
   };
 }
 
@@ -123,6 +127,8 @@ function changed(
       return planned(instance, event, at);
     case 'rollback_completed':
       return wentOn(instance, at);
+    case 'budget_granted':
+      return granted(instance, event);
     case 'action_authorized':
     case 'late_result_ignored':
       return instance;
@@ -190,6 +196,12 @@ function moved(instance: WorkflowInstance, to: InstanceStatus): WorkflowInstance
   const legal: readonly string[] = INSTANCE_TRANSITIONS[instance.status];
   assert(legal.includes(to), `instance can't go from ${instance.status} to ${to}`);
   return { ...instance, status: to };
+}
+
+function granted(instance: WorkflowInstance, event: EventOf<'budget_granted'>): WorkflowInstance {
+  const { scope, grants } = event;
+  if (scope === 'workflow') return { ...instance, grants };
+  return withStage(instance, event.stage, (stage) => ({ ...stage, grants }));
 }
 
 /** The time that a partial rollback took does not count against the instance's deadline. */
@@ -295,7 +307,9 @@ function evolveStage(template: StageTemplate, stage: StageState, event: StageEve
  * attempt before the reset must not pass for one after it.
  */
 function reset(stage: StageState): StageState {
-  const fresh = newStage(stage.name, stage.run);
+  // what a run before has used was used all the same
+  const { spent, grants } = stage;
+  const fresh = { ...newStage(stage.name, stage.run), spent, grants };
   const pending = { ...toStatus(stage, 'pending'), ...fresh };
   if (stage.compensation.status === 'none') {
     const { startedAt, compensation } = stage;

@@ -1,5 +1,6 @@
 /** How an attempt and a stage fail. */
 import { backoffMs } from './backoff.js';
+import type { AttemptUsage } from './budget.js';
 import type { Draft } from './draft.js';
 import type { Failure } from './errors.js';
 import { type BlobRef, isInFlight, type TaskAddress, type TaskState } from './instance.js';
@@ -24,15 +25,22 @@ export function failAttempt(
   draft: Draft,
   at: TaskAddress,
   task: TaskState,
-  outcome: { readonly error: Failure; readonly isRetryable: boolean; readonly log: BlobRef | null },
+  outcome: {
+    readonly error: Failure;
+    readonly isRetryable: boolean;
+    readonly log: BlobRef | null;
+    readonly usage?: AttemptUsage;
+  },
 ): void {
   const { stage, role, kind } = at;
-  const { error, log } = outcome;
+  const { error, log, usage } = outcome;
   const template = draft.stageTemplate(stage);
   const policy = kind === 'execute' ? template.retry : template.compensationRetry;
   const failures = task.failures + 1;
   const isLast = !outcome.isRetryable || failures >= policy.maxAttempts;
   const retryAt = isLast ? null : draft.now + backoffMs(policy, failures, draft.moment.random);
-  draft.emit({ type: 'task_failed', stage, role, kind, attempt: task.attempt, error, retryAt, log });
+  const { attempt } = task;
+  const used = usage === undefined ? {} : { usage };
+  draft.emit({ type: 'task_failed', stage, role, kind, attempt, error, retryAt, log, ...used });
   if (isLast && kind === 'execute') failStage(draft, stage, error);
 }

@@ -1,7 +1,9 @@
 /** Moves an instance forward as far as the events so far allow, without waiting for anything. */
 import { approvalDigest, isApproved } from './approval.js';
+import { breachesOf } from './budget.js';
 import type { Draft } from './draft.js';
-import { assert } from './errors.js';
+import { assert, failure } from './errors.js';
+import { failStage } from './fail-stage.js';
 import {
   isInFlight,
   isTerminal,
@@ -21,6 +23,8 @@ export function advance(draft: Draft): void {
   const failed = draft.state.stages.find((stage) => stage.status === 'failed');
   if (failed !== undefined) return onFailure(draft, failed);
   completeStages(draft);
+  const broke = stopOverspent(draft);
+  if (broke !== undefined) return onFailure(draft, broke);
   openStages(draft);
   // opening may have failed nothing and completed nothing, so one pass is a fixpoint
   if (draft.state.stages.every((stage) => stage.status === 'completed')) {
@@ -46,6 +50,29 @@ function onFailure(draft: Draft, failed: StageState): void {
   }
   completeStages(draft);
   settle(draft);
+}
+
+/** Whatever would go on although a budget is used up is held, or fails: answered is the first that did. What is in flight ends by itself. */
+function stopOverspent(draft: Draft): StageState | undefined {
+  const { template } = draft;
+  for (const stageTemplate of template.stages) {
+    const { name } = stageTemplate;
+    if (template.budget === null && stageTemplate.budget === null) continue;
+    const stage = draft.stage(name);
+    const hasMore =
+      isReady(draft.state, stage, stageTemplate) ||
+      (stage.status === 'running' && stage.tasks.some((task) => task.status === 'pending'));
+    if (stage.block !== null || !hasMore) continue;
+    const [breach] = breachesOf(template, draft.state, stage);
+    if (breach === undefined) continue;
+    const { message } = breach;
+    if (template.onBreach === 'compensate') {
+      failStage(draft, name, failure('budget_exceeded', message));
+      return draft.stage(name);
+    }
+    draft.emit({ type: 'stage_blocked', stage: name, block: { code: 'budget_exceeded', message } });
+  }
+  return undefined;
 }
 
 function completeStages(draft: Draft): void {

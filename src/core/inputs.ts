@@ -1,4 +1,5 @@
 /** What can arrive at an instance: a caller's wish, an agent's word, the authorizer's, the clock's. */
+import type { AttemptUsage } from './budget.js';
 import type { Failure } from './errors.js';
 import type { Assignment } from './events.js';
 import type {
@@ -50,12 +51,14 @@ export type WorkflowInput =
       readonly artifacts: readonly ArtifactRef[];
       readonly output: unknown;
       readonly log: BlobRef | null;
+      readonly usage?: AttemptUsage;
     })
   | (AttemptInput & {
       readonly type: 'failed';
       readonly error: Failure;
       readonly isRetryable: boolean;
       readonly log: BlobRef | null;
+      readonly usage?: AttemptUsage;
     })
   /** The attempt is gone with its engine or agent; nobody knows how far it came. */
   | (AttemptInput & { readonly type: 'lost'; readonly reason: string })

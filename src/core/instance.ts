@@ -2,6 +2,7 @@
  * The state of one workflow instance: everything that recovery needs, nothing that can be derived.
  * Only `evolve` makes new ones. All times are milliseconds since the epoch.
  */
+import type { Spent } from './budget.js';
 import { assert, type Failure } from './errors.js';
 import type { Digest, InstanceId } from './names.js';
 
@@ -147,7 +148,12 @@ export interface Decision {
 export type StageAction = 'execute-stage' | 'pass-point-of-no-return';
 
 export interface StageBlock {
-  readonly code: 'denied' | 'role_unserved' | 'point_of_no_return' | 'rollback_incomplete';
+  readonly code:
+    | 'denied'
+    | 'role_unserved'
+    | 'budget_exceeded'
+    | 'point_of_no_return'
+    | 'rollback_incomplete';
   readonly message: string;
   /** Role that nobody serves. */
   readonly role?: string;
@@ -178,6 +184,10 @@ export interface StageState {
   readonly tasks: readonly TaskState[];
   readonly error: Failure | null;
   readonly compensation: CompensationState;
+  /** What carrying it out has used, in all its runs; taking it back has no budget. */
+  readonly spent: Spent;
+  /** How often an operator has granted its budget again. */
+  readonly grants: number;
 }
 
 /** What the instance becomes when its compensation has ended. `resume` is a partial rollback: it goes on from `to`. */
@@ -218,6 +228,8 @@ export interface WorkflowInstance {
   readonly rollback: RollbackPlan | null;
   /** The ended instance that this one goes on from, by `retry`. */
   readonly retryOf: InstanceId | null;
+  /** How often an operator has granted the budget of the whole instance again. */
+  readonly grants: number;
 }
 
 export function isTerminal(status: InstanceStatus): boolean {

@@ -1,5 +1,6 @@
 /** What people ask of an instance, each already with the authorizer's word on it. */
 import { approvalDigest } from './approval.js';
+import { breachesOf } from './budget.js';
 import type { Draft } from './draft.js';
 import { failure, VaporaError } from './errors.js';
 import { failStage } from './fail-stage.js';
@@ -26,9 +27,9 @@ export function decideWish(draft: Draft, wish: WishInput): void {
     case 'rollback':
       return rollback(draft, wish);
     case 'retry':
-      return retry(draft);
+      return retry(draft, by.user);
     case 'resume':
-      return resumeBlocked(draft);
+      return resumeBlocked(draft, by.user);
     case 'retry_letter':
       letterOf(draft, wish.stage);
       draft.emit({ type: 'dead_letter_retried', stage: wish.stage, by: by.user });
@@ -149,7 +150,7 @@ function refusePassed(draft: Draft, floor: number, hint: string): void {
 }
 
 /** In place, for a blocked instance: its failed stages run again, its denied or unserved ones are looked at again. */
-function retry(draft: Draft): void {
+function retry(draft: Draft, by: string): void {
   notRollingBack(draft, 'retried');
   const { id, status } = draft.state;
   if (status !== 'blocked') {
@@ -159,7 +160,7 @@ function retry(draft: Draft): void {
   for (const stage of draft.state.stages) {
     const isStale = stage.status === 'failed' || hasOverdueApproval(draft, stage);
     if (isStale) draft.emit({ type: 'stage_reset', stage: stage.name });
-    else if (stage.block !== null) draft.emit({ type: 'stage_unblocked', stage: stage.name });
+    else if (stage.block !== null) unblock(draft, stage, by);
   }
 }
 
@@ -178,13 +179,23 @@ function renewDeadline(draft: Draft): void {
 }
 
 /** Of an instance that has ended nothing is looked at again, nor of one that is taken back: that looks at it all when it goes on. */
-function resumeBlocked(draft: Draft): void {
+function resumeBlocked(draft: Draft, by: string): void {
   if (isTerminal(draft.state.status) || draft.state.rollback !== null) return;
   for (const stage of draft.state.stages) {
-    if (stage.block?.code === 'denied' || stage.block?.code === 'role_unserved') {
-      draft.emit({ type: 'stage_unblocked', stage: stage.name });
+    const { code } = stage.block ?? {};
+    if (code === 'denied' || code === 'role_unserved' || code === 'budget_exceeded')
+      unblock(draft, stage, by);
+  }
+}
+
+/** Who lets a stage go on that has used its budget up grants it again, as often as it takes. */
+function unblock(draft: Draft, { name, block }: StageState, by: string): void {
+  if (block?.code === 'budget_exceeded') {
+    for (const { scope, grants } of breachesOf(draft.template, draft.state, draft.stage(name))) {
+      draft.emit({ type: 'budget_granted', stage: name, scope, grants, by });
     }
   }
+  draft.emit({ type: 'stage_unblocked', stage: name });
 }
 
 function letterOf(draft: Draft, name: string): void {

@@ -2,6 +2,8 @@
  * What the engine needs from the world, each with its contract. Implementations translate, they don't decide.
  * Only the composition root names them.
  */
+import type { AuthorizationRequest } from './authorizer.js';
+import type { AttemptUsage } from './budget.js';
 import type { Failure } from './errors.js';
 import type { Entry, WorkflowEvent } from './events.js';
 import type {
@@ -14,6 +16,8 @@ import type {
 } from './instance.js';
 import type { Digest, InstanceId } from './names.js';
 import type { WorkflowTemplate } from './template.js';
+
+export type { Amounts, AuthorizationContext, AuthorizationRequest, Authorizer } from './authorizer.js';
 
 // ---- store ---------------------------------------------------------------------------------------------------------
 
@@ -224,12 +228,15 @@ export type TaskOutcome =
       /** JSON value or null. */
       readonly output: unknown;
       readonly log: Uint8Array | null;
+      /** Absent: the agent counts nothing. */
+      readonly usage?: AttemptUsage;
     }
   | {
       readonly status: 'failed';
       readonly error: Failure;
       readonly isRetryable: boolean;
       readonly log: Uint8Array | null;
+      readonly usage?: AttemptUsage;
     }
   /** Gone with its agent; nobody knows how far it came. Another attempt follows, and the retry policy does not count this one. */
   | { readonly status: 'lost'; readonly reason: string };
@@ -275,47 +282,6 @@ export interface AgentTransport {
   resume(order: TaskOrder, sink: TaskSink): boolean;
   stop(taskId: string): Promise<void>;
   close(): Promise<void>;
-}
-
-// ---- authorization -------------------------------------------------------------------------------------------------
-
-export interface AuthorizationRequest {
-  /** Cedar type and id, e.g. `{ type: 'User', id: 'ann' }`; the engine is `Orchestrator::"vapora-orchestrator"`. */
-  readonly principal: {
-    readonly type: 'User' | 'Orchestrator' | 'Agent';
-    readonly id: string;
-    readonly groups: readonly string[];
-  };
-  /** Without the type: `execute-stage`, `start-workflow`, … */
-  readonly action: string;
-  readonly resource:
-    | { readonly type: 'Workflow'; readonly id: string }
-    /** `Stage::"<id>"` in `Workflow::"<workflow>"`. */
-    | { readonly type: 'Stage'; readonly id: string; readonly workflow: string }
-    | { readonly type: 'Instance'; readonly id: string; readonly workflow: string }
-    | { readonly type: 'Engine'; readonly id: string };
-  readonly context: AuthorizationContext;
-}
-
-/** What a policy may look at. Every field is always there, so that a policy can't fail for want of one. */
-export interface AuthorizationContext {
-  /** Who started the instance. */
-  readonly initiator: { readonly user: string; readonly groups: readonly string[] };
-  readonly instance: string;
-  readonly attempt: number;
-  readonly labels: Readonly<Record<string, string>>;
-  readonly agents: readonly string[];
-  readonly approvals: readonly { readonly stage: string; readonly by: string }[];
-  readonly irreversible: boolean;
-}
-
-/**
- * Answers synchronously and never throws: what goes wrong is a deny with its reason. `isEnforcing` is false for the allow-all one.
- */
-export interface Authorizer {
-  readonly isEnforcing: boolean;
-  readonly policySet: Digest | null;
-  authorize(request: AuthorizationRequest): Decision;
 }
 
 // ---- looking on ----------------------------------------------------------------------------------------------------

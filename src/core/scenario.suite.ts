@@ -3,6 +3,7 @@
  * `decide`. Checks on the way that the fold of the events is the state and keeps the transitions it saw.
  */
 import { createHash } from 'node:crypto';
+import type { AttemptUsage } from './budget.js';
 import { type CreateInput, decide, decideCreate } from './decide.js';
 import { type Effect, effectsOf } from './effects.js';
 import { assert, failure } from './errors.js';
@@ -54,6 +55,7 @@ export function stage(name: string, more: Partial<StageTemplate> = {}): StageTem
     compensationTimeoutMs: 5_000,
     compensateFailed: 'completed_tasks',
     irreversible: false,
+    budget: null,
     ...more,
   };
 }
@@ -69,7 +71,8 @@ export function template(
     return before === undefined || item.needs.length > 0 ? item : { ...item, needs: [before.name] };
   });
   const rest = { name: 'ship', trigger: 'manual', timeoutMs: null, onDeny: 'block' } as const;
-  return { ...rest, hash: digestOf('ship'), stages: chained, sagaParallelism: 1, ...more };
+  const { budget = null, onBreach = 'pause' } = more;
+  return { ...rest, hash: digestOf('ship'), stages: chained, sagaParallelism: 1, ...more, budget, onBreach };
 }
 
 /** Stages side by side: with needs exactly as written. */
@@ -92,6 +95,8 @@ export interface Script {
   /** How often the authorizer denies, by stage, before it allows. */
   readonly denials?: Readonly<Record<string, number>>;
   readonly retryOf?: WorkflowInstance;
+  /** What every attempt that ends has used. */
+  readonly usage?: AttemptUsage;
 }
 
 export class Scenario {
@@ -103,10 +108,12 @@ export class Scenario {
   readonly #replies: Map<string, Reply[]>;
   readonly #denials: Map<string, number>;
   readonly #given = new Map<string, Reply>();
+  readonly #used: { readonly usage?: AttemptUsage };
 
   constructor(of: WorkflowTemplate, script: Script = {}) {
     this.template = of;
     this.#replies = new Map(Object.entries(script.replies ?? {}).map(([role, list]) => [role, [...list]]));
+    this.#used = script.usage === undefined ? {} : { usage: script.usage };
     this.#denials = new Map(Object.entries(script.denials ?? {}));
     const create: CreateInput = {
       id: asInstanceId('wf-1'),
@@ -233,6 +240,7 @@ export class Scenario {
         artifacts: [artifact(`${role}-${attempt}`)],
         output: null,
         log: null,
+        ...this.#used,
       });
     }
     if (reply === 'hang' || reply === 'pause') return [];
@@ -242,6 +250,7 @@ export class Scenario {
       error: failure('agent_failed', `${role} failed`),
       isRetryable: reply === 'retry',
       log: null,
+      ...this.#used,
     });
   }
 

@@ -1,4 +1,5 @@
 /** A workflow template: what `[[workflows]]` describes, validated, with every default filled in. Immutable. */
+import type { Budget, OnBreach } from './budget.js';
 import { assert } from './errors.js';
 import type { Digest } from './names.js';
 import type { Trigger } from './trigger.js';
@@ -42,6 +43,8 @@ export interface StageTemplate {
   readonly compensateFailed: CompensateFailed;
   /** A point of no return: once its first task is dispatched the instance only goes forward or stops for an operator. */
   readonly irreversible: boolean;
+  /** What its tasks may use in all runs of an instance; null: no limit. */
+  readonly budget: Budget | null;
 }
 
 export interface WorkflowTemplate {
@@ -57,6 +60,10 @@ export interface WorkflowTemplate {
   readonly onDeny: OnDeny;
   /** How many compensations may run side by side. */
   readonly sagaParallelism: number;
+  /** What the tasks of one instance may use; null: no limit. */
+  readonly budget: Budget | null;
+  /** What becomes of a stage that would go on although a budget is used up. */
+  readonly onBreach: OnBreach;
 }
 
 export const DEFAULT_RETRY: RetryPolicy = {

@@ -20,10 +20,11 @@ export function inputOf(
   outcome: TaskOutcome,
 ): OutcomeInput | Promise<OutcomeInput> {
   if (outcome.status === 'lost') return { type: 'lost', ...at, attempt, reason: outcome.reason };
+  const used = outcome.usage === undefined ? {} : { usage: outcome.usage };
   const log = outcome.log === null ? null : inlineRef(outcome.log);
   if (outcome.status === 'failed') {
     const { error, isRetryable } = outcome;
-    const input = { type: 'failed', ...at, attempt, error, isRetryable } as const;
+    const input = { type: 'failed', ...at, attempt, error, isRetryable, ...used } as const;
     if (outcome.log === null || log !== null) return { ...input, log };
     return saveBlob(store, outcome.log).then((saved) => ({ ...input, log: saved }));
   }
@@ -42,6 +43,7 @@ export function inputOf(
     }),
     output,
     log: logRef,
+    ...used,
   });
   if (isInline) return finish(refs, log);
   return Promise.all([

@@ -4,6 +4,10 @@ import { summaryOf } from '../store/listing.js';
 import { ANN, BOB, Hand, Rig, workflow } from './orchestrator.suite.js';
 import { readRequest } from './requests.js';
 
+const NO_LIMITS = { tokens: -1, microUsd: -1, seconds: -1 };
+/** How long agents were at it is the machine's affair. */
+const AMOUNTS = { tokens: 0, microUsd: 0, seconds: expect.any(Number) };
+
 /** Everything that the authorizer was asked while a gated workflow ran to its end. */
 async function asked(): Promise<Map<string, AuthorizationRequest>> {
   const requests = new Map<string, AuthorizationRequest>();
@@ -51,6 +55,10 @@ describe('the authorizer', () => {
       agents: [],
       approvals: [],
       irreversible: false,
+      spent: AMOUNTS,
+      budget: NO_LIMITS,
+      stageSpent: AMOUNTS,
+      stageBudget: NO_LIMITS,
     };
     const bob = { type: 'User', id: 'bob', groups: [] };
     const engine = { type: 'Orchestrator', id: 'vapora-orchestrator', groups: [] };

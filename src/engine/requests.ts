@@ -1,8 +1,9 @@
 /** What the authorizer is asked, for the engine's own actions and for people's. */
+import { allowance, type Budget, NOTHING_SPENT, spentBy } from '../core/budget.js';
 import type { WishInput } from '../core/inputs.js';
 import { WISH_ACTIONS } from '../core/inputs.js';
 import { findStage, type Principal, type StageAction, type WorkflowInstance } from '../core/instance.js';
-import type { AuthorizationContext, AuthorizationRequest, InstanceSummary } from '../core/ports.js';
+import type { Amounts, AuthorizationContext, AuthorizationRequest, InstanceSummary } from '../core/ports.js';
 import type { WorkflowTemplate } from '../core/template.js';
 
 /** The principal of everything that the engine does by itself. */
@@ -41,15 +42,7 @@ export function startRequest(
   instance: string,
   labels: Readonly<Record<string, string>>,
 ): AuthorizationRequest {
-  const context: AuthorizationContext = {
-    initiator: by,
-    instance,
-    attempt: 1,
-    labels,
-    agents: [],
-    approvals: [],
-    irreversible: false,
-  };
+  const context: AuthorizationContext = { ...NO_CONTEXT, initiator: by, instance, attempt: 1, labels };
   return {
     principal: userOf(by),
     action: 'start-workflow',
@@ -116,6 +109,32 @@ export function engineRequest(by: Principal, action: string): AuthorizationReque
 
 export const ENGINE_ID = 'vapora';
 
+const NO_AMOUNTS = {
+  spent: toAmounts(NOTHING_SPENT),
+  budget: toAmounts(allowance(null, 0)),
+  stageSpent: toAmounts(NOTHING_SPENT),
+  stageBudget: toAmounts(allowance(null, 0)),
+};
+
+function amountsOf(template: WorkflowTemplate, instance: WorkflowInstance, name?: string): typeof NO_AMOUNTS {
+  const spent = toAmounts(spentBy(instance));
+  const budget = toAmounts(allowance(template.budget, instance.grants));
+  const stage = name === undefined ? undefined : findStage(instance, name);
+  if (stage === undefined) return { ...NO_AMOUNTS, spent, budget };
+  const own = template.stages.find((candidate) => candidate.name === name)?.budget ?? null;
+  const stageBudget = toAmounts(allowance(own, stage.grants));
+  return { spent, budget, stageSpent: toAmounts(stage.spent), stageBudget };
+}
+
+/** Whole seconds, rounded up: what was used counts. */
+function toAmounts({ tokens, microUsd, ms }: Budget): Amounts {
+  return {
+    tokens: tokens ?? -1,
+    microUsd: microUsd ?? -1,
+    seconds: ms === null ? -1 : Math.ceil(ms / 1_000),
+  };
+}
+
 const NO_CONTEXT = {
   instance: '',
   attempt: 0,
@@ -123,6 +142,7 @@ const NO_CONTEXT = {
   agents: [],
   approvals: [],
   irreversible: false,
+  ...NO_AMOUNTS,
 } as const;
 
 function userOf(by: Principal): AuthorizationRequest['principal'] {
@@ -145,5 +165,6 @@ function contextOf(
       approval?.status === 'approved' && approval.by !== null ? [{ stage: name, by: approval.by }] : [],
     ),
     irreversible: stageTemplate?.irreversible ?? false,
+    ...amountsOf(template, instance, stage),
   };
 }

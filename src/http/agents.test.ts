@@ -64,6 +64,27 @@ describe('a registration', () => {
     }
   });
 
+  it('is among the agents, with what it does and when it was last heard of', async () => {
+    const rig = await openHttpRig();
+    const session = await registered(rig, { version: '1.2', capacity: 2 });
+    await start(rig);
+    await task(rig, session);
+    const { json } = await rig.ask('GET', '/api/v1/agents');
+    const agents = json.agents as { name: string }[];
+    expect(agents.map(({ name }) => name)).toEqual(['breaker', 'far-away', 'sleeper', 'worker']);
+    expect(agents[1]).toEqual({
+      name: 'far-away',
+      roles: ['far'],
+      capacity: 2,
+      in_flight: 1,
+      success_rate: 0.5,
+      score: 0.5 / 1.5,
+      is_remote: true,
+      version: '1.2',
+      seen_at: expect.stringMatching(/^\d{4}-/),
+    });
+  });
+
   it('is spoken for by whoever made it', async () => {
     const rig = await openHttpRig();
     const session = await registered(rig);

@@ -1,5 +1,7 @@
 /** The engine behind a server: whoever is written against `WorkflowApi` can't tell the two apart. */
 import type {
+  AgentApi,
+  AgentReport,
   AuditReport,
   DeadLetter,
   InstanceArtifact,
@@ -19,6 +21,7 @@ import { asInstanceId } from '../core/names.js';
 import type { Clock, InstancePage, InstanceQuery } from '../core/ports.js';
 import { openStream } from './client-stream.js';
 import { Connection, type ConnectionOptions } from './connection.js';
+import { listAgents } from './contract/agents.js';
 import { getContent, listArtifacts } from './contract/artifacts.js';
 import { exportAudit, verifyAudit } from './contract/audit.js';
 import { getBackup } from './contract/backup.js';
@@ -52,7 +55,7 @@ const EVENTS_PAGE = 500;
 /** Of one question whether the instance rests; the next one follows at once. */
 const REST_WAIT_SECONDS = 20;
 
-export class HttpWorkflowClient implements WorkflowApi, ScheduleApi, TokenApi, WhatIfApi {
+export class HttpWorkflowClient implements AgentApi, WorkflowApi, ScheduleApi, TokenApi, WhatIfApi {
   /** For endpoints that are not of the engine: templates, policies, tokens. */
   readonly connection: Connection;
   readonly #clock: Clock;
@@ -229,6 +232,11 @@ export class HttpWorkflowClient implements WorkflowApi, ScheduleApi, TokenApi, W
       const { is_resting, instance } = await this.connection.call(restOfInstance, options);
       if (is_resting) return instanceFromWire(instance);
     }
+  }
+
+  async agents(): Promise<readonly AgentReport[]> {
+    const { agents } = await this.connection.call(listAgents, {});
+    return agents.map((agent) => fromWire(agent) as AgentReport);
   }
 
   async schedules(): Promise<readonly ScheduleInfo[]> {

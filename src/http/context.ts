@@ -13,13 +13,12 @@ import type { Callbacks } from '../agent/callbacks.js';
 import type { AllowAllAuthorizer } from '../auth/allow-all.js';
 import type { CedarAuthorizer } from '../auth/cedar.js';
 import type { EngineLimits } from '../config/settings.js';
-import type { WorkflowApi } from '../core/api.js';
+import type { AgentApi, WorkflowApi } from '../core/api.js';
 import type { DecisionBook } from '../core/decision-log.js';
 import type { InstanceId } from '../core/names.js';
 import type { Clock } from '../core/ports.js';
 import type { WorkflowTemplate } from '../core/template.js';
 import type { Metrics } from '../observe/metrics.js';
-import type { SwarmCoordinator } from '../swarm/coordinator.js';
 import type { RemoteTransport } from '../transport/remote.js';
 import type { Triggers } from '../triggers/triggers.js';
 import type { Access, Endpoint, Valid } from './contract/endpoint.js';
@@ -53,7 +52,7 @@ export interface ServerContext {
   readonly hub: EventHub;
   /** Ids of instances that have changed since; milliseconds since the epoch. */
   changedSince(at: number): AsyncIterable<readonly InstanceId[]>;
-  readonly swarm: Pick<SwarmCoordinator, 'status'>;
+  readonly agents: AgentApi;
   /** Agents that call over the network; null: they are not let in. */
   readonly remote: RemoteTransport | null;
   readonly callbacks: Callbacks;

@@ -41,6 +41,7 @@ export const STATUS = {
   agent_protocol: 422,
   destination_refused: 422,
   role_unserved: 500,
+  budget_exceeded: 500,
   agent_exists: 409,
   agent_unknown: 404,
   lease_lost: 409,

@@ -44,7 +44,7 @@ export async function contextOf(
     decisions: { book: engine.store, flush: async () => engine.decisions?.flush() },
     hub: new EventHub(engine.api, clock.newId()),
     changedSince: (at) => engine.store.changedSince(at),
-    swarm: engine.api.swarm,
+    agents: engine.agents,
     remote: engine.remote,
     callbacks: engine.callbacks,
     limits: config.engine.limits,

@@ -35,11 +35,14 @@ export const TEMPLATE: WorkflowTemplate = {
       compensationTimeoutMs: 1_000,
       compensateFailed: 'completed_tasks',
       irreversible: false,
+      budget: null,
     },
   ],
   timeoutMs: null,
   onDeny: 'block',
   sagaParallelism: 1,
+  budget: null,
+  onBreach: 'pause',
 };
 
 /** A clock of this test process. Times of instances are given by hand. */

@@ -36,6 +36,10 @@ export class RemoteSession {
     this.info = Object.freeze({ name, roles, maxConcurrent: capacity, leaseMs: null });
   }
 
+  lastSeen(now: number): number {
+    return this.#polls > 0 ? now : this.seenAt;
+  }
+
   /** While it waits for an answer it is certainly there. */
   isSilent(now: number, leaseMs: number): boolean {
     return this.#polls === 0 && now - this.seenAt >= leaseMs;

@@ -28,8 +28,13 @@ export class RemoteTransport implements AgentTransport {
     return this.#book.agents;
   }
 
-  registrations(): readonly Registration[] {
-    return [...this.#book.sessions.values()].map(({ registration }) => registration);
+  /** Who is there, and when each was last heard of. */
+  registered(): readonly (Pick<Registration, 'name' | 'version'> & { readonly seenAt: number })[] {
+    const { sessions, clock } = this.#book;
+    return [...sessions.values()].map((session) => {
+      const { name, version } = session.registration;
+      return { name, version, seenAt: session.lastSeen(clock.now()) };
+    });
   }
 
   /** Whether the attempt is with an agent elsewhere, which goes on without this process. */

@@ -72,6 +72,7 @@ export function keyTables(document: JsonSchema): ReadonlyMap<string, string> {
     ['workflows.after', inside(inside(document, 'workflows'), 'after')],
     ['workflows.stages', stage],
     ['retry', inside(stage, 'retry')],
+    ['budget', inside(stage, 'budget')],
     ['compensation_retry', inside(stage, 'compensation_retry')],
     ['agents', inside(document, 'agents')],
   ];

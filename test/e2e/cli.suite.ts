@@ -15,6 +15,14 @@ export function describeCommands(current: () => CliPipeline): void {
     },
   };
 
+  it('agents lists who carries tasks out', () => {
+    const [shown] = cli.run('agents', '--json').json();
+    expect(shown).toMatchObject({
+      agents: [{ in_flight: 0, is_remote: false, version: null, seen_at: null }],
+    });
+    expect(cli.run('agents').stdout).toMatch(/^AGENT +ROLES +IN FLIGHT +SCORE +SEEN/);
+  });
+
   describe('run', () => {
     it('exits 0 on completion and prints events and the result as JSON lines only', () => {
       const ran = cli.run(

@@ -36,6 +36,8 @@ export function makeTemplate(dice: Dice, name: string): TemplatePlan {
     timeoutMs: dice.chance(style.limits) ? dice.span([3_000, 60_000], [600_000, 7_200_000]) : null,
     onDeny: dice.pick(['block', 'compensate']),
     sagaParallelism: dice.pick([1, 1, 2, 3]),
+    budget: null,
+    onBreach: 'pause',
   };
 }
 
@@ -66,6 +68,7 @@ function makeStage(dice: Dice, style: Style, name: string, needs: readonly strin
     compensationTimeoutMs: dice.span([1_000, 20_000], [60_000, 600_000]),
     compensateFailed: dice.pick(['completed_tasks', 'always', 'never']),
     irreversible: dice.chance(style.finals),
+    budget: null,
   };
 }
 

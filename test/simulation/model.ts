@@ -120,6 +120,9 @@ export class Reading {
       case 'workflow_resumed':
       case 'workflow_completed':
         return this.#applyStatus(event);
+      case 'budget_granted':
+        // templates have none here
+        return demand(false, 'a budget is granted');
       default:
         return this.#applyStage(event);
     }

@@ -1,6 +1,11 @@
 /** `vapora doctor`: what this installation and configuration consist of, and what is wrong with them. */
 import { readFileSync } from 'node:fs';
-import { isCommandAgent, type WebhookAgentConfig } from '../../config/agents.js';
+import {
+  type AgentConfig,
+  type CommandAgentConfig,
+  isCommandAgent,
+  isModelAgent,
+} from '../../config/agents.js';
 import { checkWorkflows } from '../../config/check.js';
 import type { EngineConfig } from '../../config/load.js';
 import { redactStoreUrl } from '../../config/store-url.js';
@@ -162,11 +167,9 @@ async function policyFinding(config: EngineConfig): Promise<Finding> {
 async function agentFindings(shell: Shell, config: EngineConfig): Promise<Finding[]> {
   const findings: Finding[] = [];
   for (const agent of config.agents) {
-    const isProgram = isCommandAgent(agent);
-    const problem = isProgram
-      ? await findAgentProblem(agent, shell.host.env)
-      : missingSecret(agent, shell.host.env);
-    const text = `${agent.name} (${agent.roles.join(', ')}): ${isProgram ? (agent.command[0] ?? '') : agent.url}`;
+    const { env } = shell.host;
+    const problem = isCommandAgent(agent) ? await findAgentProblem(agent, env) : missingSecret(agent, env);
+    const text = `${agent.name} (${agent.roles.join(', ')}): ${whatIs(agent)}`;
     findings.push(
       problem === null
         ? { subject: 'agent', level: 'ok', text }
@@ -176,8 +179,19 @@ async function agentFindings(shell: Shell, config: EngineConfig): Promise<Findin
   return findings;
 }
 
-function missingSecret({ secretEnv }: WebhookAgentConfig, env: NodeJS.ProcessEnv): string | null {
-  return (env[secretEnv] ?? '') === '' ? `environment variable \`${secretEnv}\` is not set` : null;
+function whatIs(agent: AgentConfig): string {
+  if (isCommandAgent(agent)) return agent.command[0] ?? '';
+  return isModelAgent(agent) ? `${agent.model} at ${agent.baseUrl}` : agent.url;
+}
+
+function missingSecret(
+  agent: Exclude<AgentConfig, CommandAgentConfig>,
+  env: NodeJS.ProcessEnv,
+): string | null {
+  const variable = isModelAgent(agent) ? agent.apiKeyEnv : agent.secretEnv;
+  return variable !== null && (env[variable] ?? '') === ''
+    ? `environment variable \`${variable}\` is not set`
+    : null;
 }
 
 function offFindings(config: EngineConfig): Finding[] {

@@ -1,7 +1,7 @@
 /** Agents: who is there, and how those that call over the network come and go. */
 import { z } from 'zod';
 import { API_PREFIX, endpoint } from './endpoint.js';
-import { Name } from './shapes.js';
+import { Name, TimeOrNull } from './shapes.js';
 
 const AGENTS = `${API_PREFIX}/agents`;
 const SESSION = `${AGENTS}/:session`;
@@ -13,25 +13,29 @@ const MAX_POLL_SECONDS = 50;
 export const Secret = z.string().regex(/^[A-Za-z0-9_-]{8,64}$/, 'as the server gave it');
 const SessionParams = z.object({ session: Secret });
 
+export const AgentReport = z
+  .object({
+    name: z.string(),
+    roles: z.array(z.string()),
+    capacity: z.int().meta({ description: 'tasks at once' }),
+    in_flight: z.int(),
+    success_rate: z.number(),
+    score: z
+      .number()
+      .meta({ description: '`success_rate / (1 + load)`: the best one of a role gets its next task' }),
+    is_remote: z.boolean().meta({ description: 'it calls over the network' }),
+    version: z.string().nullable(),
+    seen_at: TimeOrNull.meta({ description: 'when it was last heard of; null: it is part of the engine' }),
+  })
+  .meta({ id: 'Agent' });
+
 export const listAgents = endpoint({
   method: 'GET',
   path: AGENTS,
   id: 'listAgents',
   tag,
   summary: 'agents that are there now, and how busy they are',
-  answer: z.object({
-    agents: z.array(
-      z.object({
-        name: z.string(),
-        roles: z.array(z.string()),
-        capacity: z.int(),
-        in_flight: z.int(),
-        success_rate: z.number(),
-        is_remote: z.boolean().meta({ description: 'it calls over the network' }),
-        version: z.string().nullable(),
-      }),
-    ),
-  }),
+  answer: z.object({ agents: z.array(AgentReport) }),
 });
 
 const Holding = z.object({ task_id: z.string().max(1_000), lease: Secret });

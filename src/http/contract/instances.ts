@@ -55,6 +55,8 @@ const Approval = z.object({
   comment: z.string().nullable(),
 });
 
+const Spent = z.object({ tokens: z.number(), micro_usd: z.number(), ms: z.number() });
+
 const Stage = z
   .object({
     name: z.string(),
@@ -75,6 +77,10 @@ const Stage = z
       reason: z.string().nullable(),
       ended_at: TimeOrNull,
     }),
+    spent: Spent.meta({
+      description: 'by carrying it out, in all its runs; `ms` is the time that agents were at it',
+    }),
+    grants: z.int().meta({ description: 'how often its budget was granted again' }),
   })
   .meta({ id: 'Stage' });
 
@@ -105,6 +111,7 @@ export const Instance = z
       .object({ target: RollbackTarget, cause: Failure, planned_at: Time, order: z.array(z.string()) })
       .nullable(),
     error: Failure.nullable(),
+    grants: z.int().meta({ description: 'how often the budget of the instance was granted again' }),
   })
   .meta({ id: 'Instance' });
 

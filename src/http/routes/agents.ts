@@ -1,29 +1,28 @@
 import type { FastifyReply } from 'fastify';
+import type { z } from 'zod';
 import { remoteTaskMessage } from '../../agent/task-message.js';
 import { VaporaError } from '../../core/errors.js';
 import type { Delivery, RemoteDesk } from '../../transport/remote-desk.js';
 import type { App, ServerContext } from '../context.js';
-import { drainAgent, listAgents, pollTasks, registerAgent, removeAgent } from '../contract/agents.js';
+import {
+  type AgentReport,
+  drainAgent,
+  listAgents,
+  pollTasks,
+  registerAgent,
+  removeAgent,
+} from '../contract/agents.js';
+import { toWire } from '../contract/wire.js';
 import { keyIn } from '../idempotency-key.js';
 import type { Identity } from '../identity.js';
 import { addRoute } from '../routing.js';
 
 export function agentRoutes(app: App, context: ServerContext): void {
-  const { guard, swarm, remote } = context;
+  const { guard, agents } = context;
   addRoute(app, listAgents, async ({ identity }) => {
     guard.checkEngine(identity, 'read-agents');
-    const registered = new Map(remote?.registrations().map((agent) => [agent.name, agent]));
-    return {
-      agents: swarm.status().map(({ name, roles, capacity, inFlight, successRate }) => ({
-        name,
-        roles: [...roles],
-        capacity,
-        in_flight: inFlight,
-        success_rate: successRate,
-        is_remote: registered.has(name),
-        version: registered.get(name)?.version ?? null,
-      })),
-    };
+    const reports = await agents.agents();
+    return { agents: reports.map((report) => toWire(report) as z.output<typeof AgentReport>) };
   });
   addRoute(app, registerAgent, async ({ body, identity, request }) => {
     const { name, roles, capacity, version = null, holding } = body;

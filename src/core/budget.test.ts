@@ -1,0 +1,192 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { type AttemptUsage, type Budget, breachesOf, NOTHING_SPENT, type Spent } from './budget.js';
+import { type Case, play, testCases } from './cases.suite.js';
+import { graph, Scenario, stage, template } from './scenario.suite.js';
+
+interface BreachCase {
+  readonly name: string;
+  readonly stage?: Partial<Budget>;
+  readonly workflow?: Partial<Budget>;
+  readonly stageGrants?: number;
+  readonly workflowGrants?: number;
+  /** By stage `a`, and by stage `b`. */
+  readonly spent: Partial<Spent>;
+  readonly others?: Partial<Spent>;
+  /** `<scope> <grants that it takes>: <message>` */
+  readonly breaches: readonly string[];
+}
+
+const CASES: BreachCase[] = JSON.parse(readFileSync(new URL('./cases/budget.json', import.meta.url), 'utf8'));
+
+const limits = (some: Partial<Budget> | undefined): Budget | null =>
+  some === undefined ? null : { tokens: null, microUsd: null, ms: null, ...some };
+
+describe('a budget', () => {
+  it.each(CASES)('$name', (item) => {
+    const of = template([stage('a', { budget: limits(item.stage) }), stage('b')], {
+      budget: limits(item.workflow),
+    });
+    const { state } = new Scenario(of);
+    const spent = [item.spent, item.others ?? {}].map((some) => ({ ...NOTHING_SPENT, ...some }));
+    const stages = state.stages.map((each, index) => ({
+      ...each,
+      spent: spent[index] ?? NOTHING_SPENT,
+      grants: item.stageGrants ?? 0,
+    }));
+    const instance = { ...state, stages, grants: item.workflowGrants ?? 0 };
+    const [first] = stages;
+    if (first === undefined) throw new Error('there is a stage');
+    const found = breachesOf(of, instance, first).map(
+      ({ scope, grants, message }) => `${scope} ${grants}: ${message}`,
+    );
+    expect(found).toEqual(item.breaches);
+  });
+});
+
+const tokens = (count: number): Budget => ({ tokens: count, microUsd: null, ms: null });
+/** 10 tokens an attempt. */
+const USAGE: AttemptUsage = { model: 'm', inputTokens: 7, outputTokens: 3, microUsd: 20 };
+
+const DECISIONS: Case[] = [
+  {
+    name: 'that is used up holds what comes next until somebody grants it again',
+    template: template(['a', 'b'], { budget: tokens(10) }),
+    usage: USAGE,
+    moves: [{ type: 'resume' }],
+    expect: {
+      status: 'completed',
+      stages: 'a:completed b:completed',
+      block: 'budget_exceeded',
+      dispatched: 'do-a#1 do-b#1',
+    },
+  },
+  {
+    name: 'that is used up by the last stage takes nothing back',
+    template: template(['a', 'b'], { budget: tokens(20), onBreach: 'compensate' }),
+    usage: USAGE,
+    expect: { status: 'completed', stages: 'a:completed b:completed' },
+  },
+  {
+    name: 'of an instance has the stage that would come next fail where so configured',
+    template: template(['a', 'b', 'c'], { budget: tokens(10), onBreach: 'compensate' }),
+    usage: USAGE,
+    expect: {
+      status: 'failed',
+      stages: 'a:completed/compensated b:failed c:skipped',
+      undone: 'a',
+      error: 'budget_exceeded',
+    },
+  },
+  {
+    name: 'of a stage ends its retries',
+    template: template([stage('a', { budget: tokens(20) }), 'b'], { onBreach: 'compensate' }),
+    replies: { 'do-a': ['retry', 'retry', 'ok'] },
+    usage: USAGE,
+    expect: {
+      status: 'failed',
+      stages: 'a:failed/skipped b:skipped',
+      error: 'budget_exceeded',
+      dispatched: 'do-a#1 do-a#2',
+    },
+  },
+  {
+    name: 'of a stage holds its own tasks only',
+    template: graph([stage('a', { agents: ['x', 'y'], budget: tokens(10) }), stage('b')]),
+    usage: USAGE,
+    expect: {
+      status: 'blocked',
+      stages: 'a:running b:completed',
+      block: 'budget_exceeded',
+      dispatched: 'x#1 do-b#1',
+    },
+  },
+  {
+    name: 'is granted again by a retry too',
+    template: template([stage('a', { agents: ['x', 'y'], budget: tokens(10) })]),
+    usage: USAGE,
+    moves: [{ type: 'retry' }],
+    expect: { status: 'completed', stages: 'a:completed' },
+  },
+  {
+    name: 'stays used up where the grant is denied',
+    template: template(['a', 'b'], { budget: tokens(10) }),
+    usage: USAGE,
+    moves: [{ type: 'resume', denied: true }],
+    expect: { status: 'blocked', stages: 'a:completed b:pending', block: 'budget_exceeded' },
+  },
+  {
+    name: 'is held once more when what was granted is used up',
+    template: template(['a', 'b', 'c'], { budget: tokens(10) }),
+    usage: USAGE,
+    moves: [{ type: 'resume' }],
+    expect: { status: 'blocked', stages: 'a:completed b:completed c:pending', block: 'budget_exceeded' },
+  },
+  {
+    name: 'never keeps anything from being taken back',
+    template: template(['a', 'b'], { budget: tokens(10) }),
+    usage: USAGE,
+    moves: [{ type: 'cancel', compensate: true }],
+    expect: { status: 'cancelled', stages: 'a:completed/compensated b:skipped', undone: 'a' },
+  },
+  {
+    name: 'behind a point of no return stops for an operator rather than taking back',
+    template: template([stage('a', { irreversible: true }), 'b'], {
+      budget: tokens(10),
+      onBreach: 'compensate',
+    }),
+    usage: USAGE,
+    expect: { status: 'blocked', stages: 'a:completed b:failed', block: 'point_of_no_return' },
+  },
+];
+
+describe('a budget of a running instance', () => {
+  testCases(DECISIONS);
+
+  it('counts what each attempt has used, failed ones too, and the time that agents were at it; taking back counts nothing', () => {
+    const run = new Scenario(template(['a', 'b']), {
+      replies: { 'do-a': ['pause'], 'do-b': ['fail'] },
+      usage: USAGE,
+    }).run();
+    run.now += 1_500;
+    run.answer('do-a', 'ok');
+    run.run();
+    expect(run.state.stages.map(({ spent }) => spent)).toEqual([
+      { tokens: 10, microUsd: 20, ms: 1_500 },
+      { tokens: 10, microUsd: 20, ms: 0 },
+    ]);
+    expect(run.seen('task_failed').map(({ usage }) => usage)).toEqual([USAGE]);
+  });
+
+  it('counts the time of an attempt that was lost or called off, and none of one that never began', () => {
+    const shape = template([stage('a', { agents: ['x', 'y'] })]);
+    const run = play({ template: shape, replies: { x: ['pause', 'pause'] } });
+    run.now += 400;
+    run.answer('x', 'lost');
+    run.settle();
+    run.now += 100;
+    run.send({
+      type: 'cancel',
+      by: { user: 'ann', groups: [] },
+      decision: { effect: 'allow', policies: [], reason: '', errors: [], policySet: null },
+      compensate: true,
+    });
+    expect(run.seen('task_cancelled')).toHaveLength(2);
+    expect(run.state.stages[0]?.spent).toEqual({ tokens: 0, microUsd: 0, ms: 500 });
+  });
+
+  it('keeps what was used when a stage runs again after it was taken back', () => {
+    const shape = template(['a', 'b', stage('c', { approvalRequired: true })]);
+    const run = play({ template: shape, usage: USAGE, moves: [{ type: 'rollback', to: 'a' }] });
+    expect(run.state.stages.map(({ spent: { tokens: used } }) => used)).toEqual([10, 20, 0]);
+    const again = play({
+      template: template(['a', stage('b', { budget: tokens(5) }), stage('c', { approvalRequired: true })]),
+      usage: USAGE,
+      moves: [{ type: 'rollback', to: 'a' }, { type: 'resume' }],
+    });
+    expect(again.seen('budget_granted')).toMatchObject([
+      { stage: 'b', scope: 'stage', grants: 2, by: 'ann' },
+    ]);
+    expect(again.state.status).toBe('waiting_approval');
+  });
+});
