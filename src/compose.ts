@@ -58,7 +58,7 @@ interface Surroundings {
 async function assemble(config: EngineConfig, options: EngineOptions, around: Surroundings): Promise<Engine> {
   const { clock, log, env, authorizer, watch } = around;
   const { observer, metrics } = watch;
-  const agents = openAgents(config, options, { clock, env });
+  const agents = openAgents(config, options, { clock, log, env });
   const { store, failed, letGo } = await openStore(config, clock, metrics);
   const templates = templatesOf(config, options.workflows ?? []);
   const decisions =

@@ -20,7 +20,7 @@ function complete(bash: string, ...words: string[]): string[] {
 describe('completion', () => {
   it('in bash knows commands, sub-commands and options', async () => {
     const bash = await script('bash');
-    expect(complete(bash, 'vapora', 're')).toEqual(['resume', 'retry', 'reject']);
+    expect(complete(bash, 'vapora', 're')).toEqual(['restore', 'resume', 'retry', 'reject']);
     expect(complete(bash, 'vapora', 'dead-letters', 're')).toEqual(['retry', 'resolve']);
     expect(complete(bash, 'vapora', 'cancel', 'some-id', '--no')).toEqual(['--no-compensate']);
     expect(complete(bash, 'vapora', 'policy', 'test', '--pr')).toEqual(['--principal']);

@@ -1,5 +1,6 @@
 /** One instance in full, as `vapora show` prints it. */
 import type { InstanceArtifact } from '../core/api.js';
+import { type Spent, spentBy } from '../core/budget.js';
 import {
   type Approval,
   type Decision,
@@ -37,6 +38,12 @@ export function showLines(shown: Shown, colors: Palette): string[] {
   ];
 }
 
+/** Of models alone: how long agents were at it is in the table of stages. */
+function usedText({ tokens, microUsd }: Spent): string | null {
+  if (tokens === 0 && microUsd === 0) return null;
+  return `${count(tokens, 'token')}, ${(microUsd / 1_000_000).toFixed(4)} USD`;
+}
+
 function section(title: string, lines: readonly string[], colors: Palette): string[] {
   return lines.length === 0 ? [] : ['', colors.bold(title), ...lines.map((line) => `  ${line}`)];
 }
@@ -64,6 +71,8 @@ function headLines({ instance, now }: Shown, colors: Palette): string[] {
   if (instance.labels.length > 0) {
     facts.push(['labels', instance.labels.map(([key, value]) => `${clean(key)}=${clean(value)}`).join(' ')]);
   }
+  const used = usedText(spentBy(instance));
+  if (used !== null) facts.push(['used', used]);
   if (instance.retryOf !== null) facts.push(['goes on from', clean(instance.retryOf)]);
   if (instance.deadlineAt !== null && instance.endedAt === null)
     facts.push(['deadline', moment(instance.deadlineAt)]);

@@ -137,6 +137,13 @@ describe('an instance in full', () => {
     expect(shown(HALTED.blocked).find((line) => line.startsWith('! deploy'))).toMatch(/^! deploy +blocked/);
   });
 
+  it('says what models have used, where they have', () => {
+    const used = { spent: { tokens: 1_100, microUsd: 3_000, ms: 9 } };
+    const lines = shown(instance({ stages: [stage('a', used), stage('b', used)] }));
+    expect(lines.find((line) => line.includes('used'))).toMatch(/^ *used +2200 tokens, 0\.0060 USD$/);
+    expect(shown(instance({})).join('\n')).not.toContain('used');
+  });
+
   it('does not advise to look at what is being looked at', () => {
     expect(shown(HALTED.failed).at(-1)).toBe('  vapora retry r1, to run it again from there');
     expect(shown(instance({})).join('\n')).not.toContain('next');

@@ -1,5 +1,6 @@
 /** Agents of every kind behind one transport, and what they leave on this machine. */
 import { join } from 'node:path';
+import type { Logger } from 'pino';
 import type { Agent } from '../agent/agent.js';
 import { Callbacks } from '../agent/callbacks.js';
 import { removeStaleWorkdirs } from '../agent/command-task.js';
@@ -9,6 +10,7 @@ import { Outbound } from '../agent/outbound.js';
 import { endOrphans } from '../agent/process-marks.js';
 import { endHolders, holdRunFile } from '../agent/run-file.js';
 import { createSdkRunner } from '../agent/sdk-runner.js';
+import { type AgentConfig, missingVariable } from '../config/agents.js';
 import type { EngineConfig } from '../config/load.js';
 import { redactStoreUrl } from '../config/store-url.js';
 import type { AgentTransport, Clock } from '../core/ports.js';
@@ -21,6 +23,7 @@ import type { EngineOptions } from './engine.js';
 
 interface Around {
   readonly clock: Clock;
+  readonly log: Logger;
   readonly env: NodeJS.ProcessEnv;
 }
 
@@ -77,9 +80,19 @@ function openTransport(
   const outbound = new Outbound(config.engine.outbound);
   const parts = { ...around, owner, limits, workRoot, outbound };
   return new InProcessTransport(clock, [
-    ...config.agents.map((agent) => createConfiguredRunner(agent, parts)),
+    ...config.agents
+      .filter((agent) => isReady(agent, around))
+      .map((agent) => createConfiguredRunner(agent, parts)),
     ...agents.map((agent) => createSdkRunner(agent, { limits })),
   ]);
+}
+
+/** One without its secret is left out: whoever only looks needs none, and what needs the agent waits for it. */
+function isReady(agent: AgentConfig, { env, log }: Around): boolean {
+  const variable = missingVariable(agent, env);
+  if (variable === null) return true;
+  log.warn({ agent: agent.name, variable }, 'the agent is left out: its environment variable is not set');
+  return false;
 }
 
 function attemptLimitsOf(config: EngineConfig): AttemptLimits {

@@ -71,6 +71,13 @@ export function isCommandAgent(agent: AgentConfig): agent is CommandAgentConfig 
   return 'command' in agent;
 }
 
+/** The environment variable that the agent can't work without, and that is not set; null: there is none. */
+export function missingVariable(agent: AgentConfig, env: NodeJS.ProcessEnv): string | null {
+  if (isCommandAgent(agent)) return null;
+  const variable = isModelAgent(agent) ? agent.apiKeyEnv : agent.secretEnv;
+  return variable !== null && (env[variable] ?? '') === '' ? variable : null;
+}
+
 export interface AgentSurroundings {
   readonly directory: string;
   readonly outbound: OutboundSettings;

@@ -13,6 +13,7 @@ const POLICIES = `
 @id("ops-may-all") permit (principal in Group::"ops", action, resource);
 @id("anybody-starts") permit (principal, action == Action::"start-workflow", resource);
 @id("own") permit (principal, action == Action::"read-workflow", resource) when { context.initiator == principal };
+@id("agents") permit (principal is Agent, action == Action::"register-agent", resource) unless { context.agents.contains("test") };
 @id("mallory-never") forbid (principal == User::"mallory", action, resource);
 `;
 const ISSUER = 'https://id.example';
@@ -92,6 +93,28 @@ describe('an API token', () => {
     await new Promise((resolve) => setTimeout(resolve, 10));
     const late = await rig.ask('GET', '/api/v1/instances', { headers: bearer(brief.secret) });
     expect([late.status, late.json.code]).toEqual([401, 'unauthenticated']);
+  });
+
+  it('of an agent is for its name and its roles, where policies let it in; of a person for none', async () => {
+    const rig = await openRig();
+    const make = async (kind: 'agent' | 'person', name: string, roles: string[] | null) => {
+      const request = { kind, name, groups: [], roles, lifetimeMs: null };
+      return bearer((await rig.tokens.createToken(request, { user: 'test', groups: [] })).secret);
+    };
+    const headers = await make('agent', 'builder', ['build', 'test']);
+    const register = async (body: object, as = headers) => {
+      const { status, json } = await rig.ask('POST', '/api/v1/agents', { body, headers: as });
+      return [status, json.code ?? null];
+    };
+    expect(await register({ name: 'builder-1', roles: ['build'] })).toEqual([201, null]);
+    expect(await register({ name: 'builder-1', roles: ['sign'] })).toEqual([403, 'unauthorized']);
+    expect(await register({ name: 'other', roles: ['build'] })).toEqual([403, 'unauthorized']);
+    // by policy
+    expect(await register({ name: 'builder-2', roles: ['build', 'test'] })).toEqual([403, 'unauthorized']);
+    const person = await make('person', 'ann', null);
+    expect(await register({ name: 'ann', roles: ['build'] }, person)).toEqual([403, 'unauthorized']);
+    await expect(make('agent', 'builder-1', null)).rejects.toMatchObject({ code: 'input_invalid' });
+    await expect(make('agent', 'build', null)).resolves.toBeDefined();
   });
 
   it.each([

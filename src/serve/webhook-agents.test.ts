@@ -47,11 +47,15 @@ async function agent(answer: (called: Called, number: number) => Reply | Promise
   return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/run`, calls };
 }
 
-async function engine(url: string, { later = true }: { later?: boolean } = {}) {
+async function engine(
+  url: string,
+  { later = true, env = { HOOK_SECRET: SECRET } as NodeJS.ProcessEnv } = {},
+) {
   const port = await freePort();
   const text = `
 [engine]
 store = "mem://"
+agent_lease = 1
 [engine.outbound]
 hosts = ["127.0.0.1"]
 networks = ["127.0.0.0/8"]
@@ -73,7 +77,7 @@ timeout = 30
     log: pino({ level: 'silent' }),
     version: '0.0.0',
     isInsecure: false,
-    env: { HOOK_SECRET: SECRET },
+    env,
   });
   onTestFinished(() => serving.close(0));
   const ask = async (path: string, body?: Json): Promise<Json> => {
@@ -170,6 +174,13 @@ describe('an agent that is called', () => {
     expect((await rest()).state).toBe('cancelled');
     const [status, { code }] = await callBack(later, { status: 'working' });
     expect([status, code]).toEqual([409, 'lease_lost']);
+  });
+
+  it('is left out where its secret is not set, and what needs it waits', async () => {
+    const { url, calls } = await agent(() => [204]);
+    const { rest } = await engine(url, { env: {} });
+    expect(await rest()).toMatchObject({ state: 'blocked', stages: [{ block: { code: 'role_unserved' } }] });
+    expect(calls).toEqual([]);
   });
 
   it('can not answer later where nobody has said how to reach the server', async () => {

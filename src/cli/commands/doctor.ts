@@ -1,11 +1,6 @@
 /** `vapora doctor`: what this installation and configuration consist of, and what is wrong with them. */
 import { readFileSync } from 'node:fs';
-import {
-  type AgentConfig,
-  type CommandAgentConfig,
-  isCommandAgent,
-  isModelAgent,
-} from '../../config/agents.js';
+import { type AgentConfig, isCommandAgent, isModelAgent, missingVariable } from '../../config/agents.js';
 import { checkWorkflows } from '../../config/check.js';
 import type { EngineConfig } from '../../config/load.js';
 import { redactStoreUrl } from '../../config/store-url.js';
@@ -168,7 +163,7 @@ async function agentFindings(shell: Shell, config: EngineConfig): Promise<Findin
   const findings: Finding[] = [];
   for (const agent of config.agents) {
     const { env } = shell.host;
-    const problem = isCommandAgent(agent) ? await findAgentProblem(agent, env) : missingSecret(agent, env);
+    const problem = isCommandAgent(agent) ? await findAgentProblem(agent, env) : missingText(agent, env);
     const text = `${agent.name} (${agent.roles.join(', ')}): ${whatIs(agent)}`;
     findings.push(
       problem === null
@@ -184,14 +179,9 @@ function whatIs(agent: AgentConfig): string {
   return isModelAgent(agent) ? `${agent.model} at ${agent.baseUrl}` : agent.url;
 }
 
-function missingSecret(
-  agent: Exclude<AgentConfig, CommandAgentConfig>,
-  env: NodeJS.ProcessEnv,
-): string | null {
-  const variable = isModelAgent(agent) ? agent.apiKeyEnv : agent.secretEnv;
-  return variable !== null && (env[variable] ?? '') === ''
-    ? `environment variable \`${variable}\` is not set`
-    : null;
+function missingText(agent: AgentConfig, env: NodeJS.ProcessEnv): string | null {
+  const variable = missingVariable(agent, env);
+  return variable === null ? null : `environment variable \`${variable}\` is not set`;
 }
 
 function offFindings(config: EngineConfig): Finding[] {
