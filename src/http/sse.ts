@@ -55,17 +55,19 @@ export class EventConnection {
   /** Resolves once there is room for more; at once where the connection is closed. */
   async send(frame: Frame): Promise<void> {
     if (this.#isClosed || this.#reply.raw.write(frameText(frame))) return;
-    let cancel: () => void = () => {};
+    const { raw } = this.#reply;
+    const ends: (() => void)[] = [];
     await new Promise<void>((resolve) => {
-      this.#reply.raw.once('drain', resolve);
-      this.#onClose.add(resolve);
-      cancel = this.#clock.after(STALLED_MS, () => {
+      raw.once('drain', resolve);
+      const cancel = this.#clock.after(STALLED_MS, () => {
         // an orderly end would wait for the reader
-        this.#reply.raw.destroy();
+        raw.destroy();
         this.close();
       });
+      ends.push(() => raw.off('drain', resolve), this.onClose(resolve), cancel);
     });
-    cancel();
+    // a reader that is slow for days must leave nothing behind
+    for (const end of ends) end();
   }
 
   /** Calls once the connection is closed, or at once where it is. Returns its unsubscribe. */
