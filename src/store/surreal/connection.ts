@@ -22,13 +22,14 @@ const MIB = 1024 * 1024;
  * By itself it takes half of the machine's memory for blocks that it has read, and keeps up to a gigabyte of what it has written. The
  * first three bound both, and with the latter the log that it reads again on opening.
  *
- * INVARIANT: the cache is well larger than one write buffer. The engine stops writing once its buffers take more than all that it may
- * have and the cache together, and it keeps written ones too, to find conflicts: with as large a buffer as the cache it stops for ever.
+ * INVARIANT: the cache is larger than two write buffers. The engine stops writing, for ever, once its buffers take as much as all that
+ * there may be and the cache together (here 3 × 16 + 64 MiB). It keeps as many written ones as there may be, to find conflicts, the one
+ * that is written to, and one more in between: 5 × 16 MiB.
  *
  * Histories and states are kept compressed in files of their own, where merging the tables does not write them again.
  */
 const ENGINE_SETTINGS: Readonly<Record<string, string | number>> = {
-  SURREAL_ROCKSDB_BLOCK_CACHE_SIZE: 32 * MIB,
+  SURREAL_ROCKSDB_BLOCK_CACHE_SIZE: 64 * MIB,
   SURREAL_ROCKSDB_WRITE_BUFFER_SIZE: 16 * MIB,
   SURREAL_ROCKSDB_MAX_WRITE_BUFFER_NUMBER: 3,
   SURREAL_ROCKSDB_MIN_BLOB_SIZE: 1024,
