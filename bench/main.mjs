@@ -1,6 +1,6 @@
 // `npm run bench`: scenarios with their floor, authorization, recovery, waiting and the command line, and one table of it.
-// `--runs N` (medians of so many, default 5), `--seconds N` of each measurement, `--only scenarios,…` (the parts below), `--json FILE`
-// writes the figures; parts that did not run stay in FILE as they were.
+// `--runs N` (medians of so many, default 5), `--seconds N` of each measurement, `--only scenarios,…` (the parts below), `--workflows seq3`
+// (these scenarios only), `--instances N` (of recovery, waiting and command line), `--json FILE` writes the figures; parts that did not run stay in FILE as they were.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -14,6 +14,7 @@ const { values: options } = parseArgs({
     seconds: { type: 'string', default: '6' },
     runs: { type: 'string', default: '5' },
     instances: { type: 'string', default: '10000' },
+    workflows: { type: 'string', default: 'seq3,par4,saga' },
     only: { type: 'string', default: Object.keys(PARTS).join(',') },
   },
 });
@@ -34,12 +35,14 @@ const figures = { machine: machine(), at: new Date().toISOString(), runs, ...mea
 print(figures);
 if (options.json) {
   const earlier = existsSync(options.json) ? JSON.parse(readFileSync(options.json, 'utf8')) : {};
+  const others = (earlier.scenarios ?? []).filter(({ workflow }) => !options.workflows.includes(workflow));
+  if (figures.scenarios) figures.scenarios.push(...others);
   writeFileSync(options.json, `${JSON.stringify({ ...earlier, ...figures }, null, 2)}\n`);
 }
 
 /** Each run has its floor right after it; each figure is the median of its runs. */
 function scenarios() {
-  return ['seq3', 'par4', 'saga'].flatMap((workflow) =>
+  return options.workflows.split(',').flatMap((workflow) =>
     [64, 1].map((inFlight) => {
       process.stderr.write(`  ${workflow}, ${inFlight} in flight\n`);
       return medians(() => {
