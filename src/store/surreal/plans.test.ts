@@ -1,0 +1,67 @@
+/** The database is asked how it would carry out what lists and sweeps ask it: none of it may go through a whole table. */
+import { expect, it } from 'vitest';
+import type { InstanceQuery } from '../../core/ports.js';
+import { creation, testClock } from '../fixtures.suite.js';
+import { openDatabase } from './connection.js';
+import type { Database } from './database.js';
+import { SurrealWorkflowStore } from './store.js';
+
+const LISTS: readonly Omit<InstanceQuery, 'limit'>[] = [
+  {},
+  { status: 'completed' },
+  { template: 'release' },
+  { template: 'release', status: 'active' },
+  { initiator: 'ann' },
+  { labels: ['env=prod'] },
+  { withDeadLetters: true },
+  { createdFrom: 1, createdBefore: 9_000_000_000_000 },
+];
+
+const BY_INDEX_OR_ID = /"operator":"(IndexScan|RecordIdScan|SourceExpr)"/;
+
+async function plansOf(work: (store: SurrealWorkflowStore) => Promise<unknown>): Promise<string[]> {
+  const clock = testClock();
+  const db = await openDatabase('mem://', clock);
+  const asked: { text: string; values: Record<string, unknown> }[] = [];
+  const listened: Database = {
+    ...db,
+    run: (statements, values = {}) => {
+      asked.push(...statements.split(';').map((text) => ({ text: text.trim(), values })));
+      return db.run(statements, values);
+    },
+  };
+  const store = await SurrealWorkflowStore.over(listened, { clock });
+  await store.save(creation('one'));
+  await store.writeOut();
+  asked.length = 0;
+  await work(store);
+  const reads = asked.filter(({ text }) => text.startsWith('SELECT'));
+  const plans = await Promise.all(reads.map(({ text, values }) => db.run(`${text} EXPLAIN`, values)));
+  await store.close();
+  return plans.map((plan) => JSON.stringify(plan));
+}
+
+it.each(LISTS)('reads %j from an index or a range of ids', async (query) => {
+  const plans = await plansOf(async (store) => store.list({ ...query, limit: 10 }));
+  expect(plans.length).toBeGreaterThan(0);
+  for (const plan of plans) expect(plan).toMatch(BY_INDEX_OR_ID);
+});
+
+it('reads what is due, what has changed and what has ended from an index', async () => {
+  const plans = await plansOf(async (store) => {
+    for await (const _ of store.loadActive(-1, 9_000_000_000_000));
+    await store.nextWakeAt(0);
+    for await (const _ of store.changedSince(0));
+    await store.ended({ from: 0, before: 9_000_000_000_000, limit: 10 });
+  });
+  expect(plans.length).toBeGreaterThanOrEqual(4);
+  for (const plan of plans) expect(plan).toMatch(BY_INDEX_OR_ID);
+});
+
+it('would see a walk through the whole table', async () => {
+  const db = await openDatabase('mem://', testClock());
+  const store = await SurrealWorkflowStore.over(db, { clock: testClock() });
+  const [plan] = await db.run('SELECT * FROM workflow_instances WHERE revision = 3 EXPLAIN');
+  expect(JSON.stringify(plan)).not.toMatch(BY_INDEX_OR_ID);
+  await store.close();
+});
