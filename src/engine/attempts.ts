@@ -78,6 +78,11 @@ export class Attempts {
     return true;
   }
 
+  /** Makes sure that an attempt which an earlier process has called off acts no more; until then nothing starts. */
+  callOff(order: TaskOrder, at: TaskAddress): void {
+    if (this.resume(order, at)) this.#stop(order.task_id);
+  }
+
   #start(order: TaskOrder, at: TaskAddress): void {
     const { clock, transport } = this.#shell;
     const { task_id: taskId, attempt: number } = order;

@@ -137,6 +137,9 @@ export class InstanceActor {
       if (this.#attempts.resume(orderOf(this.#template, instance, at, this.#shell.observer), at)) continue;
       this.send({ type: 'lost', ...at, attempt, reason: 'the engine was restarted' });
     }
+    for (const at of calledOff(instance)) {
+      this.#attempts.callOff(orderOf(this.#template, instance, at, this.#shell.observer), at);
+    }
     const missed = instance.stages.flatMap(({ block }) => block?.role ?? []);
     if (missed.length > 0) {
       const served = new Set(this.#shell.swarm.status().flatMap((agent) => agent.roles));
@@ -276,6 +279,8 @@ export class InstanceActor {
   }
 
   #seekAgent(state: WorkflowInstance, effect: Extract<Question, { type: 'assign' }>): WorkflowInput | null {
+    // nothing may start until the stop is done, and the lease of an attempt that may not start would run out for nothing
+    if (this.#attempts.isStopping) return null;
     const { stage, role, kind } = effect;
     const at = { stage, role, kind };
     const taskId = nextTaskId(state, at);
@@ -359,6 +364,18 @@ export class InstanceActor {
     this.#restWaiters = [];
     for (const resolve of waiters) resolve(instance);
   }
+}
+
+/**
+ * Tasks that were called off and are still to be taken back: the process that did may not have lived to see the agent end, and an
+ * agent elsewhere may not know of it yet.
+ */
+function calledOff({ stages }: WorkflowInstance): TaskAddress[] {
+  return stages.flatMap(({ name, tasks, compensation }) => {
+    if (compensation.status !== 'planned' && compensation.status !== 'running') return [];
+    const left = tasks.filter(({ status, agent }) => status === 'cancelled' && agent !== null);
+    return left.map(({ role }) => ({ stage: name, role, kind: 'execute' as const }));
+  });
 }
 
 /** Of the attempt that the task's next dispatch will be. */

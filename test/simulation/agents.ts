@@ -6,6 +6,8 @@ import type { Chance } from './scenario.js';
 import type { World } from './world.js';
 
 const HOUR = 3_600_000;
+/** Of agents elsewhere, kept by their transport. */
+const ELSEWHERE_LEASE_MS = 30_000;
 /** An agent that has said so many times that it lives says no more: silence is what there is to test. */
 const MAX_BEATS = 8;
 /** More than what travels inside a reference. */
@@ -14,9 +16,11 @@ const BIG = 'x'.repeat(5_000);
 /** One attempt at an agent, and the messages about it. */
 export class Attempt {
   readonly order: TaskOrder;
-  readonly process: SimulatedProcess;
+  /** That it answers to; of an agent elsewhere, the next one takes the attempt up. */
+  process: SimulatedProcess;
   readonly info: AgentInfo;
-  readonly #sink: TaskSink;
+  readonly isElsewhere: boolean;
+  #sink: TaskSink;
   readonly #world: World;
   /** Nothing of it acts any more. */
   isGone = false;
@@ -25,6 +29,13 @@ export class Attempt {
   isEnded = false;
   /** Its outcome is on the way. */
   #hasAnswered = false;
+  /** Its process has gone, or has taken it up and has not heard of the agent yet. */
+  #isCutOff = false;
+  /** What it could not hand in while it was cut off. */
+  #kept: TaskOutcome | null = null;
+  #onLost: (() => void) | null = null;
+  /** By another process than the one that dispatched it. */
+  wasTakenUp = false;
   #beats = 0;
 
   constructor(process: SimulatedProcess, order: TaskOrder, sink: TaskSink, info: AgentInfo) {
@@ -33,6 +44,63 @@ export class Attempt {
     this.info = info;
     this.#sink = sink;
     this.#world = process.world;
+    this.isElsewhere = process.world.isElsewhere(order.agent);
+  }
+
+  /** What speaks for the engine has gone. The agent notices, and ends by itself once its lease is over. */
+  cutOff(): void {
+    if (this.#isCutOff) return;
+    this.#isCutOff = true;
+    const since = this.process;
+    this.#world.timeline.after(ELSEWHERE_LEASE_MS - 1, () => {
+      if (this.#isCutOff && this.process === since) this.isGone = true;
+    });
+  }
+
+  /** Another process takes it up, knowing nothing but that it was dispatched: it waits for a lease. */
+  takeUp(process: SimulatedProcess, sink: TaskSink): void {
+    const { timeline } = this.#world;
+    this.process = process;
+    this.wasTakenUp = true;
+    this.#sink = sink;
+    this.#isCutOff = true;
+    this.isEnded = false;
+    timeline.after(ELSEWHERE_LEASE_MS, () => this.#giveUp(process));
+    if (this.isGone || this.#isSo('no_comeback', `${process.number}`)) {
+      timeline.after(ELSEWHERE_LEASE_MS - 2, () => {
+        if (this.process === process) this.isGone = true;
+      });
+      return;
+    }
+    const backMs = this.#world.spanOf(`back ${process.number} ${this.order.task_id}`, 0, ELSEWHERE_LEASE_MS);
+    timeline.after(backMs, () => this.#comeBack(process));
+  }
+
+  #comeBack(process: SimulatedProcess): void {
+    if (this.isGone || this.process !== process || process.isDead || !this.#isCutOff) return;
+    this.#world.note(`${this.order.task_id} is claimed`);
+    this.#isCutOff = false;
+    const [kept, onStopped] = [this.#kept, this.#onLost];
+    this.#kept = null;
+    this.#onLost = null;
+    if (onStopped !== null) return this.stop(onStopped);
+    if (kept !== null) return this.#deliver(kept);
+    // whatever it was waiting for will not come: it goes on from there
+    this.#hasAnswered = false;
+    this.#world.timeline.after(100, () => void this.#finish());
+  }
+
+  /** Nobody has come back to it within a lease. */
+  #giveUp(process: SimulatedProcess): void {
+    if (this.process !== process || !this.#isCutOff || this.isEnded) return;
+    this.isGone = true;
+    process.enter(() => {
+      this.isEnded = true;
+      this.#world.watch.onLost(this);
+      void this.#sink.end({ status: 'lost', reason: 'its agent did not come back' });
+      this.#world.fleet.forget(this);
+      this.#onLost?.();
+    });
   }
 
   begin(): void {
@@ -201,6 +269,10 @@ export class Attempt {
   }
 
   #deliver(outcome: TaskOutcome): void {
+    if (this.#isCutOff) {
+      this.#kept ??= outcome;
+      return;
+    }
     this.process.enter(() => {
       this.isEnded = true;
       this.#world.note(`answer ${this.order.task_id} ${outcome.status}`);
@@ -227,6 +299,11 @@ export class Attempt {
   /** The engine wants it to end. Resolves when it acts no more, in the process that asked. */
   stop(resolve: () => void): void {
     this.isStopping = true;
+    if (this.#isCutOff) {
+      // it ends with its lease, as nobody can tell it
+      this.#onLost = resolve;
+      return;
+    }
     const isDeaf = this.#isSo('deaf_stop');
     const slowMs = isDeaf ? 10_000 : this.#span('stop', 1_000, 30_000);
     const stopMs = isDeaf || this.#isSo('slow_stop') ? slowMs : this.#span('stop', 0, 10);

@@ -56,7 +56,29 @@ export class Fleet {
 
   /** What a process has started ends with it. */
   endAllOf(process: SimulatedProcess): void {
-    for (const attempt of this.attempts) if (attempt.process === process) this.forget(attempt);
+    for (const attempt of this.attempts) {
+      if (attempt.process === process && !attempt.isElsewhere) this.forget(attempt);
+    }
+    this.cutOffFrom(process);
+  }
+
+  /** Agents elsewhere hear no more of it. */
+  cutOffFrom(process: SimulatedProcess): void {
+    for (const attempt of this.attempts) {
+      if (attempt.process === process && attempt.isElsewhere) attempt.cutOff();
+    }
+  }
+
+  /** What an earlier process has dispatched, wherever it is now. */
+  takeUp(order: TaskOrder, process: SimulatedProcess, sink: TaskSink): void {
+    for (const attempt of this.attempts) {
+      if (attempt.order.task_id === order.task_id) return attempt.takeUp(process, sink);
+    }
+    const info = { name: order.agent, roles: [], maxConcurrent: 1, leaseMs: null };
+    const attempt = new Attempt(process, order, sink, info);
+    attempt.isGone = true;
+    this.attempts.add(attempt);
+    attempt.takeUp(process, sink);
   }
 
   heal(): void {
@@ -109,14 +131,23 @@ export class SimulatedTransport implements AgentTransport {
         return;
       }
       this.#fleet.attempts.add(attempt);
+      // agents elsewhere poll whoever has taken over
+      if (attempt.isElsewhere && this.#process.isZombie) return;
       attempt.begin();
     };
     this.#process.port('dispatch', send, undefined);
   }
 
-  /** Simulated agents don't outlive their engine's process as far as it can know. */
-  resume(): boolean {
-    return false;
+  resume(order: TaskOrder, sink: TaskSink): boolean {
+    const { world } = this.#process;
+    if (!world.isElsewhere(order.agent)) return false;
+    const take = () => {
+      world.note(`take up ${order.task_id}`);
+      world.coverage.effect(`resume ${order.type}`);
+      this.#fleet.takeUp(order, this.#process, sink);
+      return true;
+    };
+    return this.#process.port('resume', take, true);
   }
 
   stop(taskId: string): Promise<void> {

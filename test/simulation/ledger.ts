@@ -24,6 +24,8 @@ export class Ledger {
   readonly #keys = new Map<string, string>();
   /** Numbers of the processes that committed to have the attempts carried out. */
   readonly #committedBy = new Map<string, number>();
+  /** Attempts of agents elsewhere that did not come back. */
+  readonly #lost = new Set<string>();
   readonly #silences = new Map<string, Silence>();
   readonly #savedAt = new Map<string, number>();
   readonly #steps = new Map<string, { name: string; value: unknown }[]>();
@@ -107,10 +109,15 @@ export class Ledger {
 
   /** Why an attempt may be recorded as lost. */
   canBeLost(taskId: string, reason: string, writer: number): boolean {
+    if (reason === 'its agent did not come back') return this.#lost.has(taskId);
     if (reason === 'the engine was restarted') return (this.#committedBy.get(taskId) ?? writer) < writer;
     const silence = this.#silences.get(`${writer}/${taskId}`);
     if (reason !== 'its lease ran out' || silence === undefined || silence.leaseMs === null) return false;
     return Math.max(silence.longest, silence.process.clock.now() - silence.since) >= silence.leaseMs;
+  }
+
+  onLost(taskId: string): void {
+    this.#lost.add(taskId);
   }
 
   onSign({ order, process }: Attempt): void {
@@ -201,7 +208,11 @@ export class Ledger {
     const { fleet, scenario } = this.#world;
     let [all, own] = [0, 0];
     for (const attempt of fleet.attempts) {
-      if (attempt.process !== process) continue;
+      const isSame = attempt.order.idempotency_key === order.idempotency_key;
+      if (isSame && !attempt.isGone && !attempt.process.isZombie)
+        return `${attempt.order.task_id} is still at it`;
+      // one that was taken up counts from when its instance was woken; until then others may have been given its place
+      if (attempt.process !== process || attempt.wasTakenUp) continue;
       all += 1;
       if (attempt.order.agent === order.agent) own += 1;
       if (attempt.isStopping && attempt.order.workflow_id === order.workflow_id)

@@ -18,7 +18,7 @@ import type { Failed, Job } from './worker.js';
 
 const CHUNK = 25;
 /** Seeds within which a variant must be caught. */
-const VARIANT_SEEDS = 600;
+const VARIANT_SEEDS = 2_000;
 const DEFAULT_SEEDS = '200';
 /** So many seeds have to come by all that is legal: a world that the seeds never make is a gap in the net. */
 const COMPLETE_SEEDS = 1_000;

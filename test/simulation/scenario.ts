@@ -11,6 +11,8 @@ export interface Scenario {
   /** Their hashes are computed from the rest. */
   readonly templates: readonly Omit<WorkflowTemplate, 'hash'>[];
   readonly agents: readonly AgentInfo[];
+  /** Names of those who outlive the engine's process, under leases that their transport keeps. */
+  readonly elsewhere?: readonly string[];
   readonly policy: readonly Rule[];
   /** Whether the rules are decided by Cedar, with the same rules evaluated here as what it has to say. */
   readonly isCedar: boolean;
@@ -89,6 +91,7 @@ export const PORTS = [
   'authorize',
   'agents',
   'dispatch',
+  'resume',
   'stop',
   'timer',
   'answer',
@@ -152,6 +155,7 @@ export const CHANCES = [
   'make_nothing',
   'step_changed',
   'late_words',
+  'no_comeback',
   'look',
   'step',
   'big',

@@ -220,6 +220,18 @@ export const VARIANTS: readonly Variant[] = [
     to: 'stored',
   },
   {
+    name: 'an agent elsewhere is not waited for after a restart',
+    file: ACTOR,
+    from: 'if (this.#attempts.resume(orderOf(this.#template, instance, at, this.#shell.observer), at)) continue;',
+    to: ';',
+  },
+  {
+    name: 'an agent elsewhere that was called off before a restart is not waited for',
+    file: ACTOR,
+    from: 'for (const at of calledOff(instance)) {',
+    to: 'for (const at of []) {',
+  },
+  {
     name: 'an instance goes to sleep while the content of an answer is saved',
     file: 'dist/engine/attempts.js',
     from: 'return this.#running.size + this.#saving;',

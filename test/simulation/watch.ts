@@ -273,6 +273,11 @@ export class Watch {
     this.#answers.set(order.task_id, answers);
   }
 
+  /** The transport says that the attempt is gone with its agent. */
+  onLost({ order }: Attempt): void {
+    this.ledger.onLost(order.task_id);
+  }
+
   onSign(attempt: Attempt): void {
     this.ledger.onSign(attempt);
   }

@@ -203,6 +203,7 @@ export class World {
   /** Another process opens the store while `process` stands still. Its agents may be ended with that, or go on. */
   takeOver(process: SimulatedProcess, clockMs: number): void {
     process.isZombie = true;
+    this.fleet.cutOffFrom(process);
     this.note(`process ${process.number} is replaced`);
     if (this.spanOf(`orphans ${process.number}`, 0, 1) === 0) this.fleet.endAllOf(process);
     this.#boot(clockMs);
@@ -246,6 +247,10 @@ export class World {
 
   knows(agent: string, role: string): boolean {
     return this.#agents.get(agent)?.roles.includes(role) ?? false;
+  }
+
+  isElsewhere(agent: string): boolean {
+    return this.scenario.elsewhere?.includes(agent) ?? false;
   }
 
   leaseOf(agent: string): number | null {
