@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { type CaseMove, play } from './cases.suite.js';
 import { VaporaError } from './errors.js';
 import type { WishInput } from './inputs.js';
-import { ALLOW, ANN, type Scenario, type Script, stage, template } from './scenario.suite.js';
+import { ALLOW, ANN, type Scenario, type Script, START, stage, template } from './scenario.suite.js';
 import type { WorkflowTemplate } from './template.js';
 
 type Plain<T> = T extends unknown ? Omit<T, 'by' | 'decision'> : never;
@@ -213,11 +213,49 @@ describe('a wish that is granted', () => {
   it('says who cancelled it, and who rolled it back', () => {
     const cancelled = play({ ...GATED, moves: [{ type: 'cancel', compensate: true }] });
     expect(cancelled.state.rollback?.cause).toEqual({ code: 'cancelled', message: 'cancelled by `ann`' });
+    expect(cancelled.state.rollback?.target).toEqual({ end: 'cancelled' });
     const bare = play({ ...GATED, moves: [{ type: 'cancel', compensate: false }] });
     expect(bare.seen('compensation_planned')[0]?.entries).toEqual([
       { stage: 'a', skip: 'cancelled without compensation' },
     ]);
     const back = play({ ...GATED, moves: [{ type: 'rollback', to: null }] });
     expect(back.state.rollback?.cause).toEqual({ code: 'rolled_back', message: 'rolled back by `ann`' });
+    expect(back.state.rollback?.target).toEqual({ end: 'cancelled' });
+    expect(bare.state.rollback?.target).toEqual({ end: 'cancelled' });
+  });
+
+  /** `b` has failed behind a point of no return. */
+  const halted = (timeoutMs: number | null) =>
+    play({
+      template: template([stage('a', { irreversible: true }), 'b'], { timeoutMs }),
+      replies: { 'do-b': ['fail'] },
+    });
+  const granted = (run: Scenario, wish: Plain<WishInput>) =>
+    run.send({ ...wish, by: ANN, decision: ALLOW }).map((event) => event.type);
+
+  it('retries what has failed and nothing else', () => {
+    const run = halted(null);
+    expect(granted(run, { type: 'retry' }).slice(0, 3)).toEqual([
+      'action_authorized',
+      'workflow_resumed',
+      'stage_reset',
+    ]);
+    expect(run.seen('stage_reset')).toMatchObject([{ stage: 'b' }]);
+    expect(run.seen('stage_unblocked')).toEqual([]);
+    expect(run.seen('workflow_resumed')).toMatchObject([{ deadlineAt: null }]);
+  });
+
+  it.each([
+    ['is kept while it is to come', 59_999, 60_000],
+    ['is put off by the whole limit once it has come', 60_000, 120_000],
+  ])('of a retry: the deadline of the instance %s', (_, passedMs, expectedMs) => {
+    const run = halted(60_000);
+    run.now = START + passedMs;
+    granted(run, { type: 'retry' });
+    expect(run.seen('workflow_resumed')).toMatchObject([{ deadlineAt: START + expectedMs }]);
+  });
+
+  it('to resume looks at nothing that only a retry helps', () => {
+    expect(granted(halted(null), { type: 'resume' })).toEqual(['action_authorized']);
   });
 });

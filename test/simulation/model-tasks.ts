@@ -35,7 +35,7 @@ export function applyTaskEvent(reading: Reading, event: TaskEvent): void {
     case 'task_completed':
       demand(isInFlight(task), `${where}: it is ${task.status}`);
       demand(
-        oracle.answerOf(`${key}#${event.attempt}`, 'completed') !== undefined,
+        oracle.answersOf(`${key}#${event.attempt}`, 'completed') !== undefined,
         `${where}: nobody said so`,
       );
       return end(reading, task, 'completed');
@@ -97,7 +97,7 @@ function fail(reading: Reading, task: ModelTask, event: EventOf<'task_failed'>, 
   const { model, at, oracle } = reading;
   const stage = model.stage(event.stage);
   const isUndo = event.kind === 'compensate';
-  let isRetryable = true;
+  let said: ReadonlySet<boolean> = new Set([true]);
   if (isUndo && event.error.code === 'role_unserved') {
     demand(isAwaiting(reading, stage, task, event.kind), `${where}: nobody is wanted for it`);
   } else {
@@ -105,16 +105,16 @@ function fail(reading: Reading, task: ModelTask, event: EventOf<'task_failed'>, 
     if (isUndo && event.error.code === 'agent_timeout') {
       demand(reading.isOver(task.deadlineAt), `${where}: its time is not over`);
     } else {
-      const answer = oracle.answerOf(`${keyOf(reading, event)}#${event.attempt}`, 'failed');
-      demand(answer !== undefined, `${where}: nobody said so`);
-      isRetryable = answer.isRetryable;
+      const answers = oracle.answersOf(`${keyOf(reading, event)}#${event.attempt}`, 'failed');
+      demand(answers !== undefined, `${where}: nobody said so`);
+      said = answers;
     }
   }
   task.failures += 1;
   const policy = isUndo ? stage.template.compensationRetry : stage.template.retry;
-  const isLast = !isRetryable || task.failures >= policy.maxAttempts;
+  const isLast = event.retryAt === null;
   demand(
-    (event.retryAt === null) === isLast,
+    [...said].some((isRetryable) => isLast === (!isRetryable || task.failures >= policy.maxAttempts)),
     `${where}: after ${task.failures} of ${policy.maxAttempts} failures`,
   );
   if (isLast) {

@@ -25,8 +25,8 @@ export interface Asked {
 /** What is known about the world that the history is about. */
 export interface Oracle {
   wishOf(user: string): Asked | undefined;
-  /** How the attempt was answered with that status: retryable or not; undefined: it was not. */
-  answerOf(taskId: string, status: 'completed' | 'failed'): { readonly isRetryable: boolean } | undefined;
+  /** How the attempt was answered with that status, retryable or not: both, where it was answered twice; undefined: it was not. */
+  answersOf(taskId: string, status: 'completed' | 'failed'): ReadonlySet<boolean> | undefined;
   /** Whether that is what the authorizer has said last about it. */
   hasDecided(instance: string, stage: string, action: string, isAllow: boolean): boolean;
   agentServes(agent: string, role: string): boolean;

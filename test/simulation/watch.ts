@@ -34,7 +34,8 @@ export class Watch {
   readonly #replayed = new Map<string, Replayed>();
   /** Who has asked for something that is in the history as allowed. */
   readonly #granted = new Set<string>();
-  readonly #answers = new Map<string, Map<string, { isRetryable: boolean }>>();
+  /** By attempt and status: whether it was said to be retryable. */
+  readonly #answers = new Map<string, Map<string, ReadonlySet<boolean>>>();
   readonly #oracle: Oracle;
   /** Whose commit is being read. */
   #writer = 0;
@@ -44,7 +45,7 @@ export class Watch {
     this.ledger = new Ledger(world);
     this.#oracle = {
       wishOf: (user) => this.#asked.get(user),
-      answerOf: (taskId, status) => this.#answers.get(taskId)?.get(status),
+      answersOf: (taskId, status) => this.#answers.get(taskId)?.get(status),
       hasDecided: (id, stage, action, isAllow) =>
         world.decisions.get(`${this.#writer}/${id}/${stage}/${action}`) === isAllow,
       agentServes: (agent, role) => world.knows(agent, role),
@@ -78,7 +79,7 @@ export class Watch {
     const past: Oracle = { ...this.#oracle, hasDecided: () => true, canBeLost: () => true };
     const oracle: Oracle = {
       ...past,
-      answerOf: (taskId, status) => before.#answers.get(taskId)?.get(status),
+      answersOf: (taskId, status) => before.#answers.get(taskId)?.get(status),
     };
     for (const { commit, entry, fence } of records) {
       const { next, events } = commit;
@@ -268,8 +269,10 @@ export class Watch {
   // ---- what agents and people do -----------------------------------------------------------------------------------
 
   onAnswer({ order }: Attempt, outcome: TaskOutcome): void {
-    const answers = this.#answers.get(order.task_id) ?? new Map<string, { isRetryable: boolean }>();
-    answers.set(outcome.status, { isRetryable: outcome.status === 'failed' && outcome.isRetryable });
+    const { status } = outcome;
+    const answers = this.#answers.get(order.task_id) ?? new Map<string, ReadonlySet<boolean>>();
+    const isRetryable = status === 'failed' && outcome.isRetryable;
+    answers.set(status, new Set([...(answers.get(status) ?? []), isRetryable]));
     this.#answers.set(order.task_id, answers);
   }
 
