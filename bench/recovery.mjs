@@ -40,6 +40,7 @@ engine.api.subscribe((notice) => {
   if (dispatched === count) done();
 });
 const recovered = await engine.recover();
+const recoveredMs = performance.now() - began;
 if (workflow === 'active') await all;
 const ms = performance.now() - began;
 // what waits for a person is left where it is
@@ -53,6 +54,7 @@ const result = {
   count,
   openedMs,
   firstMs,
+  recoveredMs,
   ms,
   memoryMb: process.memoryUsage.rss() / 2 ** 20,
   peakMemoryMb: peakMemoryMb(),

@@ -18,10 +18,10 @@ export function print(figures) {
       `authorization: ${rememberedMicros.toFixed(1)} µs remembered, ${notRememberedMicros.toFixed(0)} µs not remembered`,
     );
   }
-  for (const { age, count, ms, firstMs, openedMs } of recovery ?? []) {
+  for (const { age, count, ms, firstMs, recoveredMs, openedMs } of recovery ?? []) {
     const which = age === 'fresh' ? 'that had all just been started' : 'that were there for a while';
     lines.push(
-      `recovery: ${count} active instances ${which} are with their agents ${ms.toFixed(0)} ms after opening began (first after ${firstMs.toFixed(0)} ms, store open after ${openedMs.toFixed(0)} ms)`,
+      `recovery: ${count} active instances ${which} are recovered ${recoveredMs.toFixed(0)} ms after opening began, and with their agents again after ${ms.toFixed(0)} ms (first after ${firstMs.toFixed(0)} ms, store open after ${openedMs.toFixed(0)} ms)`,
     );
   }
   if (waiting) {
