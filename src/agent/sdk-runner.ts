@@ -6,6 +6,7 @@ import { type Agent, type CompensationTask, defineAgent, type Task, verdictOf } 
 import { AttemptContext, loadInput } from './context.js';
 import { type AttemptLimits, DEFAULT_LIMITS } from './limits.js';
 import { clip, completedOutcome, describe, failedOutcome, ProtocolError } from './outcome.js';
+import { attemptFacts } from './task-message.js';
 
 /** How long a function may go on after its signal was aborted. A promise can't be killed: it is then ignored. */
 export const DEFAULT_STOP_GRACE_MS = 5_000;
@@ -101,42 +102,15 @@ function stackOf(thrown: unknown): string | null {
 }
 
 function taskOf(order: TaskOrder, input: unknown): Task {
-  return {
-    type: 'task',
-    task_id: order.task_id,
-    workflow_id: order.workflow_id,
-    workflow: order.workflow,
-    stage_name: order.stage_name,
-    role: order.role,
-    agent: order.agent,
-    attempt: order.attempt,
-    idempotency_key: order.idempotency_key,
-    initiator: order.initiator,
-    labels: order.labels,
-    deadline_at: order.deadline_at,
-    traceparent: order.traceparent,
-    input,
-    artifacts: order.artifacts,
-  };
+  return { type: 'task', ...attemptFacts(order), input, artifacts: order.artifacts };
 }
 
 function compensationOf(order: TaskOrder, input: unknown): CompensationTask {
   return {
     type: 'compensation',
-    stage_name: order.stage_name,
-    workflow_id: order.workflow_id,
+    ...attemptFacts(order),
     original_context: { input, artifacts: order.artifacts },
     artifacts_to_undo: order.artifacts_to_undo,
-    task_id: order.task_id,
-    attempt: order.attempt,
-    idempotency_key: order.idempotency_key,
     reason: order.reason ?? '',
-    workflow: order.workflow,
-    role: order.role,
-    agent: order.agent,
-    initiator: order.initiator,
-    labels: order.labels,
-    deadline_at: order.deadline_at,
-    traceparent: order.traceparent,
   };
 }

@@ -13,9 +13,9 @@ export interface TaskMessageParts {
   readonly artifactsToUndo: readonly unknown[];
 }
 
-export function taskMessage(order: TaskOrder, parts: TaskMessageParts): Readonly<Record<string, unknown>> {
-  const { input, artifacts, artifactsToUndo } = parts;
-  const ids = {
+/** What every agent is told about its attempt, whatever it is asked to do. */
+export function attemptFacts(order: TaskOrder) {
+  return {
     stage_name: order.stage_name,
     workflow_id: order.workflow_id,
     workflow: order.workflow,
@@ -28,12 +28,16 @@ export function taskMessage(order: TaskOrder, parts: TaskMessageParts): Readonly
     labels: order.labels,
     deadline_at: order.deadline_at,
     traceparent: order.traceparent,
-    steps: order.steps,
   };
-  if (order.type === 'task') return { type: order.type, ...ids, input, artifacts };
+}
+
+export function taskMessage(order: TaskOrder, parts: TaskMessageParts): Readonly<Record<string, unknown>> {
+  const { input, artifacts, artifactsToUndo } = parts;
+  const facts = { ...attemptFacts(order), steps: order.steps };
+  if (order.type === 'task') return { type: order.type, ...facts, input, artifacts };
   return {
     type: order.type,
-    ...ids,
+    ...facts,
     original_context: { input, artifacts },
     artifacts_to_undo: artifactsToUndo,
     reason: order.reason ?? '',
