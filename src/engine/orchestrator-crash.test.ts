@@ -147,6 +147,28 @@ describe('a close', () => {
     await Promise.all([...Array(500).keys()].map((number) => next.api.untilRest(`i${number}`)));
     await next.expectQuiet();
   });
+
+  it('lets a recovery that is under way leave off before the store is closed', async () => {
+    const hand = new Hand('do', ['do'], 3);
+    hand.doing = hang;
+    const rig = new Rig({ workflows: [seq3], agents: [hand] });
+    for (let number = 0; number < 3; number += 1) await rig.start('seq3', `i${number}`);
+    for (const [read, woken] of [
+      ['loadActive', 0],
+      ['nextWakeAt', 3],
+      ['list', 3],
+    ] as const) {
+      const next = rig.crash();
+      const held = gate();
+      next.store.meet = (call) => (call === read ? held.opened : undefined);
+      const recovered = next.api.recover();
+      await next.clock.advance(0);
+      const closed = next.api.close();
+      held.open();
+      expect(await recovered).toBe(woken);
+      await closed;
+    }
+  });
 });
 
 describe('an agent', () => {

@@ -55,7 +55,10 @@ export class TestStore implements WorkflowStore {
   };
   readonly changedSince: WorkflowStore['changedSince'] = (at) => this.#inner.changedSince(at);
   readonly delete: WorkflowStore['delete'] = (id) => this.#inner.delete(id);
-  readonly list: WorkflowStore['list'] = (query) => this.#inner.list(query);
+  readonly list: WorkflowStore['list'] = async (query) => {
+    await this.meet('list');
+    return this.#inner.list(query);
+  };
   readonly history: WorkflowStore['history'] = (id, after) => this.#inner.history(id, after);
   readonly saveTemplate: WorkflowStore['saveTemplate'] = (template) => this.#inner.saveTemplate(template);
   readonly loadTemplate: WorkflowStore['loadTemplate'] = (hash) => this.#inner.loadTemplate(hash);

@@ -68,6 +68,8 @@ export class WorkflowOrchestrator extends InstanceReads implements WorkflowApi {
   #announceFailure: (error: VaporaError) => void = () => {};
   #isClosing = false;
   #closing: Promise<void> | null = null;
+  /** Settled when no recovery is under way. */
+  #recoveries: Promise<unknown> = Promise.resolve();
 
   constructor(options: OrchestratorOptions) {
     const { store, transport, authorizer, clock, log, maxParallelTasks, observer = NO_OBSERVER } = options;
@@ -217,8 +219,15 @@ export class WorkflowOrchestrator extends InstanceReads implements WorkflowApi {
    * What was going on goes on; answers how many instances were woken for it. What waits for a person or an agent is left alone, and
    * woken when its deadline comes or, where it missed an agent, once there is one.
    */
-  async recover(): Promise<number> {
+  recover(): Promise<number> {
+    const recovery = this.#recover();
+    this.#recoveries = Promise.allSettled([this.#recoveries, recovery]);
+    return recovery;
+  }
+
+  async #recover(): Promise<number> {
     const count = await this.#roster.wakeAll(() => this.#isClosing);
+    if (this.#isClosing) return count;
     const roles = new Set(this.swarm.status().flatMap((agent) => agent.roles));
     return count + (await this.#wakeBlocked(roles));
   }
@@ -240,6 +249,8 @@ export class WorkflowOrchestrator extends InstanceReads implements WorkflowApi {
     this.swarm.close();
     try {
       await this.#options.transport.close();
+      // it reads the store, and leaves off where it is
+      await this.#recoveries;
       await this.#options.store.close();
     } finally {
       this.#callers.rejectAll(stopping());
