@@ -225,6 +225,12 @@ export function findNode(root: DocumentNode, path: KeyPath): { key: Origin; node
   return { key, node };
 }
 
+/** The text at a path; undefined where there is none. */
+export function textAt(root: DocumentNode, path: KeyPath): string | undefined {
+  const node = findNode(root, path)?.node;
+  return node?.kind === 'string' ? node.value : undefined;
+}
+
 /** Where a value stands, or the nearest thing around it that is there. */
 export function originOf(root: DocumentNode, path: KeyPath): Origin {
   for (let length = path.length; length >= 0; length -= 1) {

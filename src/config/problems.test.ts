@@ -331,6 +331,24 @@ timeout = -1
     ]);
   });
 
+  it('of one stage hide none of the others', () => {
+    const text = `${stages(
+      'name = "a", agents = []',
+      'name = "b", agents = ["r"], needs = ["a", "d"]',
+      'name = "a", agents = ["r"], needs = ["bb"]',
+    )}\n[[workflows]]\nname = "w"\nstages = []`;
+    expect(formatted(text)).toEqual([
+      expect.stringContaining('has 0 items, expected a list of one or more agent roles'),
+      expect.stringContaining('stage `b` needs unknown stage `d`'),
+      expect.stringContaining('stage `a` is defined twice in workflow `w` (the first is on line 4)'),
+      expect.stringContaining('stage `a` needs unknown stage `bb`'),
+      expect.stringContaining('workflow `w` is defined twice (the first is on line 2)'),
+      expect.stringContaining('has 0 items, expected a list of one or more stages'),
+    ]);
+    const cycle = stages('name = "a", agents = []', 'name = "b", agents = ["r"], needs = ["b"]');
+    expect(formatted(cycle)).toHaveLength(2);
+  });
+
   it('are bounded in number', () => {
     const error = errorOf(Array.from({ length: 5_000 }, (_, index) => `key${index} = 1`).join('\n'));
     expect(error.message).toBe('5000 problems in workflows.toml');

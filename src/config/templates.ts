@@ -10,7 +10,7 @@ import {
 } from '../core/template.js';
 import { buildBudget } from './budget.js';
 import { hashOf } from './canonical.js';
-import { type DocumentNode, originOf } from './document.js';
+import { type DocumentNode, originOf, textAt } from './document.js';
 import { orderByNeeds } from './order.js';
 import { reportRepeated } from './repeated.js';
 import type { Report } from './report.js';
@@ -38,7 +38,7 @@ export function buildTemplates(
     report.error({ message, path: ['workflows'], origin, expected: `at most ${maxTemplates}` });
   }
   reportRepeated(
-    rows.map((row) => row?.name),
+    rows.map((row, index) => row?.name ?? textAt(root, ['workflows', index, 'name'])),
     (index) => ['workflows', index, 'name'],
     (name) => `workflow ${name} is defined twice`,
     root,
@@ -71,8 +71,10 @@ export function buildTemplate(
     const expected = `at most ${settings.limits.maxStages}`;
     report.error({ message, path: stagesPath, origin, expected });
   }
+  // a stage that is wrong in itself may be needed all the same
+  const names = row.stages.map((stage, index) => stage?.name ?? textAt(root, [...stagesPath, index, 'name']));
   reportRepeated(
-    row.stages.map((stage) => stage?.name),
+    names,
     (index) => [...stagesPath, index, 'name'],
     (name) => `stage ${name} is defined twice in workflow ${quoted(row.name)}`,
     root,
@@ -81,10 +83,7 @@ export function buildTemplate(
   for (const [index, stage] of row.stages.entries()) {
     if (stage !== undefined) checkStage(stage, [...stagesPath, index], context);
   }
-  const stages = row.stages.filter((stage) => stage !== undefined);
-  // Without all names nothing can be said about `needs`.
-  if (stages.length < row.stages.length) return null;
-  const ordered = orderStages(stages, stagesPath, context);
+  const ordered = orderStages(row.stages, names, stagesPath, context);
   if (ordered === null) return null;
   const content = {
     name: row.name,
@@ -104,33 +103,37 @@ interface OrderedStage {
   readonly needs: readonly string[];
 }
 
+/** Null: there are problems, which the report knows, or not all that is needed is known. */
 function orderStages(
-  stages: readonly StageRow[],
+  stages: WorkflowRow['stages'],
+  names: readonly (string | undefined)[],
   path: KeyPath,
   context: TemplateContext,
 ): readonly OrderedStage[] | null {
   const before = context.report.errorCount;
   const indices = new Map<string, number>();
   // Of two with one name the first counts; the second is a problem already.
-  for (const [index, stage] of stages.entries()) {
-    if (!indices.has(stage.name)) indices.set(stage.name, index);
+  for (const [index, name] of names.entries()) {
+    if (name !== undefined && !indices.has(name)) indices.set(name, index);
   }
-  const needs = stages.map((stage, index) => {
-    const written =
-      stage.needs ?? stages.slice(Math.max(0, index - 1), index).map((previous) => previous.name);
-    return written.filter((name) => name !== undefined);
-  });
+  // Without all names nothing can be said about `needs`.
+  if (names.includes(undefined)) return null;
+  const needs = stages.map((stage, index) =>
+    stage === undefined ? [] : (stage.needs ?? names.slice(Math.max(0, index - 1), index)),
+  );
   for (const [index, stage] of stages.entries()) {
-    if (stage.needs !== undefined) checkNeeds(stage, indices, [...path, index, 'needs'], context);
+    if (stage?.needs !== undefined) checkNeeds(stage, indices, [...path, index, 'needs'], context);
   }
   if (context.report.errorCount > before) return null;
-  const edges = needs.map((names) => names.map((name) => indices.get(name) ?? 0));
+  const edges = needs.map((of) => of.map((name) => indices.get(name ?? '') ?? 0));
   const { order, cycles } = orderByNeeds(edges);
   for (const cycle of cycles) reportCycle(cycle, stages, path, context);
-  if (cycles.length > 0) return null;
+  const known = stages.filter((stage) => stage !== undefined);
+  if (cycles.length > 0 || known.length < stages.length) return null;
   return order.flatMap((index) => {
     const stage = stages[index];
-    return stage === undefined ? [] : [{ stage, needs: needs[index] ?? [] }];
+    const of = (needs[index] ?? []).filter((name) => name !== undefined);
+    return stage === undefined ? [] : [{ stage, needs: of }];
   });
 }
 
@@ -158,7 +161,7 @@ const MAX_SHOWN_STAGES = 10;
 
 function reportCycle(
   cycle: readonly number[],
-  stages: readonly StageRow[],
+  stages: WorkflowRow['stages'],
   path: KeyPath,
   { root, report }: TemplateContext,
 ): void {
