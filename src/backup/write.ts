@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { canonicalJson } from '../config/canonical.js';
 import type { Attic } from '../core/attic.js';
 import type { DecisionBook } from '../core/decision-log.js';
+import { VaporaError } from '../core/errors.js';
 import type { Entry } from '../core/events.js';
 import { applyEntry } from '../core/evolve.js';
 import type { TokenBook } from '../core/identities.js';
@@ -72,8 +73,15 @@ async function* instanceLines(
   id: InstanceId,
   { templates, contents }: Known,
 ): AsyncGenerator<BackupLine> {
-  const stored = await source.load(id);
+  const stored = await source.load(id).catch((error: unknown) => {
+    if (error instanceof VaporaError && error.code === 'audit_broken') return error;
+    throw error;
+  });
   if (stored === null) return;
+  if (stored instanceof VaporaError) {
+    yield { kind: 'broken', id, reason: stored.message };
+    return;
+  }
   const { instance, head } = stored;
   const entries: Entry[] = [];
   let fault: string | null = null;

@@ -54,6 +54,16 @@ export interface InstanceSummary {
   readonly deadLetters: number;
 }
 
+/** What the store knows of an instance without its state. */
+export interface StoredSummary {
+  readonly summary: InstanceSummary;
+  readonly revision: number;
+  /** As in {@link StoredInstance}. */
+  readonly head: Digest;
+  /** As the core's `isLive` says. */
+  readonly isLive: boolean;
+}
+
 export interface InstanceQuery {
   readonly status?: InstanceStatus;
   readonly template?: string;
@@ -88,7 +98,8 @@ export interface InstancePage {
  *   written. Any other rejection (`store_failed`, `store_full`, `store_fenced`) is final for this handle: the store has read back
  *   what it could, every later call fails the same way, and the owner must end the process.
  * - Reads are never staler than the caller's own resolved writes.
- * - `load` answers null for an instance that was never saved or is deleted.
+ * - `load` and `summary` answer null for an instance that was never saved or is deleted. The state of what has ended may be left to its
+ *   history: `load` then reads that, and throws `audit_broken` where it is not whole. `summary` depends on no history.
  * - `loadActive` yields, in batches and in no order, each instance whose `wakeAtOf` is above `after` and at most `until`, as of some
  *   moment after the call. What waits longer, and what has ended, is not read for it: its cost is that of what it yields.
  * - `nextWakeAt` answers a time above `after` before which no instance has to be woken, where each has stayed as it was; null: none
@@ -99,14 +110,15 @@ export interface InstancePage {
  *   call.
  * - `delete` removes an instance that is not live, with its history; deleting what is not there is no error.
  * - `history` yields entries by ascending revision, from `afterRevision` (exclusive) on, as stored: it does not verify them.
- * - Templates and blobs are immutable and content-addressed: saving the same again is no error and costs no second copy. A blob
- *   must be saved before a commit refers to it. `loadBlob` answers null for an unknown digest, and throws `store_unreadable`
+ * - Templates and blobs are immutable and content-addressed: saving the same again is no error and costs no second copy. Both
+ *   must be saved before a commit refers to them. `loadBlob` answers null for an unknown digest, and throws `store_unreadable`
  *   where the bytes no longer match the digest.
  * - Deliberately missing: queries over events, and any change of a saved entry.
  */
 export interface WorkflowStore {
   save(commit: Commit): Promise<StoredInstance>;
   load(id: InstanceId): Promise<StoredInstance | null>;
+  summary(id: InstanceId): Promise<StoredSummary | null>;
   loadActive(after: number, until: number): AsyncIterable<readonly StoredInstance[]>;
   nextWakeAt(after: number): Promise<number | null>;
   changedSince(at: number): AsyncIterable<readonly InstanceId[]>;

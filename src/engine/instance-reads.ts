@@ -14,6 +14,7 @@ import type {
   InstanceQuery,
   InstanceSummary,
   StoredInstance,
+  StoredSummary,
   WorkflowStore,
 } from '../core/ports.js';
 import { verifyChain } from '../store/chain.js';
@@ -57,8 +58,13 @@ export abstract class InstanceReads {
   }
 
   async *entries(id: string): AsyncGenerator<Entry> {
-    const { instance } = await this.stored(id);
-    yield* this.#store.history(instance.id);
+    const { summary } = await this.#summaryOf(id);
+    yield* this.#store.history(summary.id);
+  }
+
+  /** What lists show of it; for one whose history is broken too. Throws `instance_unknown`. */
+  async summary(id: string): Promise<InstanceSummary> {
+    return (await this.#summaryOf(id)).summary;
   }
 
   async deadLetters(): Promise<readonly DeadLetter[]> {
@@ -98,23 +104,24 @@ export abstract class InstanceReads {
     throw new VaporaError('artifact_unknown', `instance \`${shown(id)}\` refers to no content \`${digest}\``);
   }
 
+  /** The state is read last: of an instance that has ended it may be nowhere but in the history that is to be checked. */
   async verifyAudit(id: string): Promise<AuditReport> {
-    const { instance, head } = await this.stored(id);
-    const { id: instanceId, revision } = instance;
-    const report = await verifyChain(this.#store.history(instanceId), instanceId, { revision, hash: head });
-    const broken = report.broken ?? (await this.#verifyState(instance));
+    const { summary, revision, head } = await this.#summaryOf(id);
+    const report = await verifyChain(this.#store.history(summary.id), summary.id, { revision, hash: head });
+    const broken = report.broken ?? (await this.#verifyState(summary.id, revision));
     this.#observer.audited(broken === null);
-    return { id: instanceId, head, ...report, broken };
+    return { id: summary.id, head, ...report, broken };
   }
 
   /** A whole history does not help whoever is shown a state that was changed beside it. */
-  async #verifyState(instance: WorkflowInstance): Promise<AuditReport['broken']> {
+  async #verifyState(id: InstanceId, revision: number): Promise<AuditReport['broken']> {
+    const { instance } = await this.stored(id);
     const template = await this.#store.loadTemplate(instance.templateHash);
     if (template === null) return { revision: 1, reason: 'its template is gone' };
     let state: WorkflowInstance | null = null;
-    for await (const entry of this.#store.history(instance.id)) state = applyEntry(template, state, entry);
+    for await (const entry of this.#store.history(id)) state = applyEntry(template, state, entry);
     if (canonicalJson(state) === canonicalJson(instance)) return null;
-    return { revision: instance.revision, reason: 'the state is not what the history leads to' };
+    return { revision, reason: 'the state is not what the history leads to' };
   }
 
   protected async find(id: InstanceId): Promise<StoredInstance | null> {
@@ -125,7 +132,18 @@ export abstract class InstanceReads {
   /** Throws `instance_unknown`. */
   protected async stored(id: string): Promise<StoredInstance> {
     const stored = await this.find(asInstanceId(id));
-    if (stored === null) throw unknownInstance(id, (await this.#anchors(asInstanceId(id)))[0]);
+    if (stored === null) throw await this.#unknown(id);
     return stored;
+  }
+
+  async #summaryOf(id: string): Promise<StoredSummary> {
+    this.refuseIfDown();
+    const known = await this.#store.summary(asInstanceId(id));
+    if (known === null) throw await this.#unknown(id);
+    return known;
+  }
+
+  async #unknown(id: string): Promise<VaporaError> {
+    return unknownInstance(id, (await this.#anchors(asInstanceId(id)))[0]);
   }
 }

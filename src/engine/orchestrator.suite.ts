@@ -39,6 +39,7 @@ export class TestStore implements WorkflowStore {
     await this.meet('load');
     return this.#inner.load(id);
   };
+  readonly summary: WorkflowStore['summary'] = (id) => this.#inner.summary(id);
   readonly saveBlob: WorkflowStore['saveBlob'] = async (bytes) => {
     await this.meet('saveBlob');
     return this.#inner.saveBlob(bytes);

@@ -4,13 +4,7 @@ import type { Notice, RollbackPreview, StartRequest, StartResult, WorkflowApi } 
 import { denied } from '../core/decide.js';
 import { assert, VaporaError } from '../core/errors.js';
 import { WISH_ACTIONS, type WishInput } from '../core/inputs.js';
-import {
-  type Decision,
-  isLive,
-  isTerminal,
-  type Principal,
-  type WorkflowInstance,
-} from '../core/instance.js';
+import { type Decision, isTerminal, type Principal, type WorkflowInstance } from '../core/instance.js';
 import { asInstanceId, type Digest, type InstanceId } from '../core/names.js';
 import type { AgentTransport, Authorizer, Clock, EngineObserver, WorkflowStore } from '../core/ports.js';
 import { refuseUnlessRetryable } from '../core/retry.js';
@@ -208,8 +202,8 @@ export class WorkflowOrchestrator extends InstanceReads implements WorkflowApi {
     this.refuseIfDown();
     const { store } = this.#options;
     return this.#roster.forget(id, async () => {
-      const stored = await store.load(id);
-      if (stored === null || stored.head !== head || isLive(stored.instance)) return false;
+      const known = await store.summary(id);
+      if (known === null || known.head !== head || known.isLive) return false;
       await store.delete(id);
       return true;
     });

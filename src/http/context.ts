@@ -16,7 +16,7 @@ import type { EngineLimits } from '../config/settings.js';
 import type { AgentApi, WorkflowApi } from '../core/api.js';
 import type { DecisionBook } from '../core/decision-log.js';
 import type { InstanceId } from '../core/names.js';
-import type { Clock } from '../core/ports.js';
+import type { Clock, InstanceSummary } from '../core/ports.js';
 import type { WorkflowTemplate } from '../core/template.js';
 import type { Metrics } from '../observe/metrics.js';
 import type { RemoteTransport } from '../transport/remote.js';
@@ -50,6 +50,8 @@ export interface ServerContext {
   /** What callers were told they may and may not do. */
   readonly decisions: { readonly book: Pick<DecisionBook, 'decisions'>; flush(): Promise<void> };
   readonly hub: EventHub;
+  /** What lists show of an instance, even of one whose history is broken. Throws `instance_unknown`. */
+  summary(id: string): Promise<InstanceSummary>;
   /** Ids of instances that have changed since; milliseconds since the epoch. */
   changedSince(at: number): AsyncIterable<readonly InstanceId[]>;
   readonly agents: AgentApi;

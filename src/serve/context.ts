@@ -43,6 +43,7 @@ export async function contextOf(
     tokens,
     decisions: { book: engine.store, flush: async () => engine.decisions?.flush() },
     hub: new EventHub(engine.api, clock.newId()),
+    summary: (id) => engine.api.summary(id),
     changedSince: (at) => engine.store.changedSince(at),
     agents: engine.agents,
     remote: engine.remote,

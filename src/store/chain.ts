@@ -81,7 +81,11 @@ export function readEntry(text: string): Entry {
     texts.every((value) => typeof value === 'string') &&
     Array.isArray(entry?.events);
   if (isWhole) return entry as Entry;
-  throw new VaporaError('audit_broken', 'an entry of the history is no entry any more', {
+  throw auditBroken('an entry of the history is no entry any more');
+}
+
+export function auditBroken(message: string): VaporaError {
+  return new VaporaError('audit_broken', message, {
     hint: 'the data was changed by something else than this engine: `vapora audit verify` says where, a backup has it whole',
   });
 }

@@ -78,6 +78,23 @@ function describeSaves(current: () => WorkflowStore): void {
     expect(await current().load(asInstanceId('nobody'))).toBeNull();
   });
 
+  it('answers the same of an ended instance, and what is known of it without its state, written out or not', async () => {
+    const live = await current().save(creation('over', { labels: [['k', 'v']] }));
+    const over = await current().save(completion(live));
+    const { id, revision } = over.instance;
+    const look = async () => [await current().load(id), await current().summary(id)];
+    const before = await look();
+    expect(before[0]).toEqual(over);
+    expect(before[1]).toMatchObject({ revision, head: over.head, isLive: false, summary: { id } });
+    // a history is read from what is written out
+    await collect(current().history(id));
+    expect(await look()).toEqual(before);
+    const noted = await current().save(note(over));
+    await collect(current().history(id));
+    expect(await current().load(id)).toEqual(noted);
+    expect(await current().summary(asInstanceId('nobody'))).toBeNull();
+  });
+
   it.each(ODD_NAMES)('keeps an instance named %s apart from all others', async (name) => {
     const saved = await current().save(
       creation(name, { user: `${name}'; DELETE workflow_instances; --⟩\`\0` }),

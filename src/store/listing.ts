@@ -1,7 +1,13 @@
 /** What every store's `list` has in common: summaries, filters, order and cursors. */
 import { VaporaError } from '../core/errors.js';
-import { deadLettersOf, type WorkflowInstance } from '../core/instance.js';
-import type { InstancePage, InstanceQuery, InstanceSummary } from '../core/ports.js';
+import { deadLettersOf, isLive, type WorkflowInstance } from '../core/instance.js';
+import type {
+  InstancePage,
+  InstanceQuery,
+  InstanceSummary,
+  StoredInstance,
+  StoredSummary,
+} from '../core/ports.js';
 
 export const MAX_PAGE = 1_000;
 const MAX_CURSOR_CHARACTERS = 2_000;
@@ -26,6 +32,11 @@ export function summaryOf(instance: WorkflowInstance): InstanceSummary {
     error: instance.error,
     deadLetters: deadLettersOf(instance).length,
   };
+}
+
+export function storedSummaryOf({ instance, head }: StoredInstance): StoredSummary {
+  const { revision } = instance;
+  return { summary: summaryOf(instance), revision, head, isLive: isLive(instance) };
 }
 
 /** Labels as they are asked for. A key holds no `=`, so the two parts can be told apart again. */

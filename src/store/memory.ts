@@ -12,6 +12,7 @@ import type {
   InstancePage,
   InstanceQuery,
   StoredInstance,
+  StoredSummary,
   TriggerBook,
   TriggerMark,
   WorkflowStore,
@@ -19,7 +20,15 @@ import type {
 import type { WorkflowTemplate } from '../core/template.js';
 import { encodeEntry, readEntry } from './chain.js';
 import { checkCommit, instanceExists, revisionConflict, storeClosed } from './commit-rules.js';
-import { checkLimit, comparePositions, matches, pageOf, positionOf, summaryOf } from './listing.js';
+import {
+  checkLimit,
+  comparePositions,
+  matches,
+  pageOf,
+  positionOf,
+  storedSummaryOf,
+  summaryOf,
+} from './listing.js';
 
 const BATCH = 500;
 
@@ -71,6 +80,11 @@ export class MemoryWorkflowStore implements WorkflowStore, TriggerBook, EndedIns
   async load(id: InstanceId): Promise<StoredInstance | null> {
     this.#checkOpen();
     return this.#data.instances.get(id) ?? null;
+  }
+
+  async summary(id: InstanceId): Promise<StoredSummary | null> {
+    const stored = await this.load(id);
+    return stored === null ? null : storedSummaryOf(stored);
   }
 
   async *loadActive(after: number, until: number): AsyncIterable<readonly StoredInstance[]> {

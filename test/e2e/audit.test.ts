@@ -29,10 +29,9 @@ const change = (0, eval)(process.argv[2]);
 const [rows] = await db.query('SELECT * FROM workflow_history');
 const entries = rows.flatMap((row) => row.entries.split('\\n'));
 const [[instance]] = await db.query('SELECT * FROM workflow_instances');
-const state = { text: instance.state };
-const next = change(entries, state);
+const next = change(entries, instance);
 await db.query('DELETE workflow_history');
-await db.query('UPDATE $id SET state = $text', { id: instance.id, text: state.text });
+await db.query('UPDATE $id SET state = $state', { id: instance.id, state: instance.state });
 await db.query('INSERT INTO workflow_history $rows', { rows: [{ id: rows[0].id, entries: next.join('\\n') }] });
 process.exit(0);
 `;
@@ -63,7 +62,7 @@ afterAll(() => {
 });
 
 it.each([
-  { what: 'nothing', change: '(entries) => entries', broken: null },
+  { what: 'nothing', change: '(entries) => entries', broken: null, isShown: true },
   {
     what: 'an event altered',
     change: '(e) => e.with(0, e[0].replace("workflow_started", "workflow_failed"))',
@@ -75,10 +74,14 @@ it.each([
   { what: 'two entries swapped', change: '(e) => [e[1], e[0], ...e.slice(2)]', broken: 'first' },
   {
     what: 'another state shown',
-    change: `(e, s) => { s.text = s.text.replace('"completed"', '"failed"'); return e; }`,
+    change: `(e, row) => {
+      row.state = JSON.stringify({ id: 'r', status: 'failed', templateHash: row.template_hash });
+      return e;
+    }`,
     broken: 'last',
+    isShown: true,
   },
-])('finds $what', ({ change, broken }) => {
+])('finds $what', ({ change, broken, isShown = false }) => {
   const copy = directory();
   cpSync(original, copy, { recursive: true });
   const args = ['--input-type=module', '-e', MEDDLE, join(copy, '.vapora', 'store'), change];
@@ -91,4 +94,9 @@ it.each([
     broken === null ? null : revisions[broken as keyof typeof revisions],
   );
   expect(status).toBe(broken === null ? 0 : 1);
+  // rather nothing than what no hash covers
+  if (isShown) return;
+  const shown = vapora(copy, 'show', 'r', '--json');
+  expect(shown.status).toBe(1);
+  expect(JSON.parse(shown.stdout)).toMatchObject({ type: 'error', code: 'audit_broken' });
 });

@@ -6,6 +6,7 @@ import type {
   InstancePage,
   InstanceQuery,
   StoredInstance,
+  StoredSummary,
   WorkflowStore,
 } from '../../src/core/ports.js';
 import type { WorkflowTemplate } from '../../src/core/template.js';
@@ -117,6 +118,10 @@ export class SimulatedStore implements WorkflowStore {
 
   load(id: InstanceId): Promise<StoredInstance | null> {
     return this.#read('load', () => this.#reader.load(id));
+  }
+
+  summary(id: InstanceId): Promise<StoredSummary | null> {
+    return this.#read('load', () => this.#reader.summary(id));
   }
 
   async *loadActive(after: number, until: number): AsyncIterable<readonly StoredInstance[]> {

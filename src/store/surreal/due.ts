@@ -1,7 +1,11 @@
 /** Reads of instances by when they have to be woken. */
+import type { Digest } from '../../core/names.js';
 import type { StoredInstance } from '../../core/ports.js';
 import type { Database } from './database.js';
 import { INSTANCES, storedOf, timeText, wakeId, wakeTime } from './rows.js';
+
+/** What has to be woken has not ended, so its state is in its row. */
+type DueRow = readonly [wake: string, head: Digest, state: string];
 
 const WAKE_INDEX = `${INSTANCES}_wake`;
 export const DUE_BATCH = 500;
@@ -29,12 +33,13 @@ export async function* loadDueRows(
   let next: Promise<readonly unknown[]> | null = read(timeText(after + 1));
   while (next !== null) {
     const [found] = await next;
-    const rows = found as readonly (readonly [string, string, string])[];
+    const rows = found as readonly DueRow[];
     const [last] = rows.at(-1) ?? [];
     next = last === undefined || rows.length < DUE_BATCH ? null : read(last);
-    const batch = rows
-      .filter(([wake]) => !isNewer(wakeId(wake)))
-      .map(([, head, state]) => storedOf({ head, state }, db.place));
+    const batch = rows.flatMap(([wake, head, state]) => {
+      const stored = isNewer(wakeId(wake)) ? null : storedOf({ head, state }, db.place);
+      return stored === null ? [] : [stored];
+    });
     if (batch.length > 0) yield batch;
   }
 }

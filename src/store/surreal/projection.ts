@@ -228,7 +228,7 @@ export class Projection {
     statistics.projections += 1;
     for (const row of [...fresh, ...changed.map(({ content }) => content)]) {
       statistics.projectedRows += 1;
-      statistics.projectedBytes += row.state.length;
+      statistics.projectedBytes += row.state?.length ?? 0;
     }
     for (const { entries } of [...history, ...rewritten.map(({ content }) => content)]) {
       statistics.projectedRows += 1;

@@ -1,29 +1,20 @@
 /** Opening: who may write from now on, and what the journal still holds. */
 import { RecordId } from 'surrealdb';
-import { VaporaError } from '../../core/errors.js';
 import type { Entry } from '../../core/events.js';
-import type { WorkflowInstance } from '../../core/instance.js';
 import type { Digest, InstanceId } from '../../core/names.js';
 import type { Clock, StoredInstance } from '../../core/ports.js';
-import type { WorkflowTemplate } from '../../core/template.js';
-import { CHAIN_START, decodeEntry } from '../chain.js';
+import { decodeEntry } from '../chain.js';
 import { pause } from './backoff.js';
 import type { Session } from './commit-queue.js';
 import type { Database } from './database.js';
-import { isConflict, messageOf, storeFailure } from './fault.js';
+import { isConflict, storeFailure } from './fault.js';
+import { type FoldParts, foldEntry, loadRow, unreadable } from './fold.js';
 import { instanceId, isDeletion, journalRange, type StateRow, splitEntries, storedOf } from './rows.js';
 import type { UnwrittenBook } from './unwritten.js';
 
 const PAGE = 64;
 const CHUNK = 512;
 const MAX_TRIES = 8;
-
-/** Folds one commit into a state; the core's `applyEntry`. */
-export type Fold = (
-  template: WorkflowTemplate,
-  instance: WorkflowInstance | null,
-  entry: Pick<Entry, 'instance' | 'revision' | 'firstSeq' | 'at' | 'events'>,
-) => WorkflowInstance;
 
 /** Takes the partition over: commits under every earlier fence are refused from here on. */
 export async function takeOver(db: Database, clock: Clock, partition: string): Promise<Session> {
@@ -64,16 +55,9 @@ interface ParsedItem extends JournalItem {
 
 /**
  * Reads the journal's tail and folds it onto the instances' rows, into `book`. What a row already holds is skipped, so doing it
- * again changes nothing. Throws `store_unreadable` where the journal does not fit the rows.
+ * again changes nothing. Throws `store_unreadable` where the journal does not fit the rows, and `audit_broken`.
  */
-export async function recover(parts: {
-  db: Database;
-  clock: Clock;
-  session: Session;
-  book: UnwrittenBook;
-  fold: Fold;
-  loadTemplate: (hash: Digest) => Promise<WorkflowTemplate | null>;
-}): Promise<JournalTail> {
+export async function recover(parts: RecoveryParts): Promise<JournalTail> {
   const { db, session } = parts;
   const { items, first, last } = await readTail(db, session.partition);
   const deletions = new Map<InstanceId, number>();
@@ -81,13 +65,13 @@ export async function recover(parts: {
     const content = isDeletion(item.text) ? parse(item, db.place) : null;
     if (content !== null && 'deleted' in content) deletions.set(content.deleted, index);
   });
-  const states = new Map<InstanceId, StoredInstance | null>();
+  const known: Known = { deletions, rows: new Map(), states: new Map() };
   // chunk by chunk: what is parsed takes several times the memory of its text. While one is folded the rows for the next are read
   const read = async (start: number): Promise<ParsedItem[]> => {
     const chunk = items
       .slice(start, start + CHUNK)
       .map((item) => ({ ...item, content: parse(item, db.place) }));
-    await loadStates(db, chunk, states);
+    await readRows(db, chunk, known.rows);
     return chunk;
   };
   let next = read(0);
@@ -96,23 +80,33 @@ export async function recover(parts: {
     next = read(start + CHUNK);
     // it is awaited in the next round, and must not be taken for unhandled until then
     next.catch(() => undefined);
-    for (const [offset, item] of chunk.entries())
-      await replay(item, start + offset, { deletions, states, parts });
+    for (const [offset, item] of chunk.entries()) await replay(item, start + offset, known, parts);
   }
   return { first, last };
+}
+
+interface RecoveryParts extends FoldParts {
+  readonly clock: Clock;
+  readonly session: Session;
+  readonly book: UnwrittenBook;
+}
+
+interface Known {
+  /** Where in the tail each instance that was deleted was deleted last. */
+  readonly deletions: ReadonlyMap<InstanceId, number>;
+  readonly rows: Map<InstanceId, StateRow>;
+  /** What the tail has led to so far; it counts for more than the row. Null: deleted. */
+  readonly states: Map<InstanceId, StoredInstance | null>;
 }
 
 async function replay(
   { content, row, text }: ParsedItem,
   index: number,
-  known: {
-    deletions: ReadonlyMap<InstanceId, number>;
-    states: Map<InstanceId, StoredInstance | null>;
-    parts: Parameters<typeof recover>[0];
-  },
+  known: Known,
+  parts: RecoveryParts,
 ): Promise<void> {
-  const { deletions, states, parts } = known;
   const { book, clock } = parts;
+  const { deletions, rows, states } = known;
   if ('deleted' in content) {
     book.addDeletion(content.deleted, row, clock.now());
     states.set(content.deleted, null);
@@ -121,9 +115,13 @@ async function replay(
   const id = content.instance;
   // what was deleted later needs no folding
   if (index < (deletions.get(id) ?? -1)) return;
-  const current = states.get(id) ?? null;
-  if (content.revision <= (current?.instance.revision ?? 0)) return;
-  const stored = await foldEntry(current, content, parts);
+  const replayed = states.get(id);
+  const written = replayed === undefined ? rows.get(id) : undefined;
+  const revision = written?.revision ?? replayed?.instance.revision ?? 0;
+  if (content.revision <= revision) return;
+  const base =
+    written === undefined ? replayed : (storedOf(written, parts.db.place) ?? (await loadRow(id, parts)));
+  const stored = await foldEntry(base ?? null, content, parts);
   states.set(id, stored);
   const entry = { revision: content.revision, text };
   book.add({ id, row, stored, entry, isNew: false, now: clock.now() });
@@ -156,59 +154,26 @@ function parse({ text, row }: JournalItem, place: string): ParsedItem['content']
   }
 }
 
-async function loadStates(
+/** Without the histories that states are left to: of most instances the tail has nothing new. */
+async function readRows(
   db: Database,
   items: readonly ParsedItem[],
-  states: Map<InstanceId, StoredInstance | null>,
+  known: Map<InstanceId, StateRow>,
 ): Promise<void> {
   const ids = new Set<InstanceId>();
   for (const { content } of items) {
-    if ('instance' in content && !states.has(content.instance)) ids.add(content.instance);
+    if ('instance' in content && !known.has(content.instance)) ids.add(content.instance);
   }
   const all = [...ids];
   for (let start = 0; start < all.length; start += PAGE) {
-    const [rows] = await db.run('SELECT VALUE { head: head, state: state } FROM (SELECT * FROM $ids)', {
-      ids: all.slice(start, start + PAGE).map(instanceId),
-    });
-    for (const row of rows as readonly StateRow[]) {
-      const stored = storedOf(row, db.place);
-      // what was folded meanwhile is newer than its row
-      if (!states.has(stored.instance.id)) states.set(stored.instance.id, stored);
+    const [found] = await db.run(
+      'SELECT VALUE [record::id(id), revision, head, state] FROM (SELECT * FROM $ids)',
+      { ids: all.slice(start, start + PAGE).map(instanceId) },
+    );
+    for (const [id, revision, head, state] of found as readonly RowColumns[]) {
+      known.set(id, { revision, head, state });
     }
   }
 }
 
-async function foldEntry(
-  current: StoredInstance | null,
-  entry: Entry,
-  parts: { db: Database; fold: Fold; loadTemplate: (hash: Digest) => Promise<WorkflowTemplate | null> },
-): Promise<StoredInstance> {
-  const { instance: id, revision } = entry;
-  if (entry.previous !== (current?.head ?? CHAIN_START)) {
-    throw unreadable(`revision ${revision} of instance \`${id}\` in the journal does not follow its row`);
-  }
-  const hash = current?.instance.templateHash ?? templateOf(entry);
-  const template = hash === undefined ? null : await parts.loadTemplate(hash);
-  if (template === null)
-    throw unreadable(`the template of instance \`${id}\` is not in the store ${parts.db.place}`);
-  try {
-    return { instance: parts.fold(template, current?.instance ?? null, entry), head: entry.hash };
-  } catch (cause) {
-    throw unreadable(
-      `revision ${revision} of instance \`${id}\` can't be applied: ${messageOf(cause)}`,
-      cause,
-    );
-  }
-}
-
-function templateOf(entry: Entry): Digest | undefined {
-  const [created] = entry.events;
-  return created?.type === 'workflow_created' ? created.templateHash : undefined;
-}
-
-function unreadable(message: string, cause?: unknown): VaporaError {
-  return new VaporaError('store_unreadable', message, {
-    hint: 'the data was changed by something else than this engine; restore a backup',
-    ...(cause === undefined ? {} : { cause }),
-  });
-}
+type RowColumns = readonly [id: InstanceId, revision: number, head: Digest, state: string | undefined];

@@ -9,7 +9,7 @@ import {
   isLive,
   type WorkflowInstance,
 } from '../../core/instance.js';
-import { asDigest, asInstanceId, type Digest, type InstanceId } from '../../core/names.js';
+import { asInstanceId, type Digest, type InstanceId } from '../../core/names.js';
 import type { InstanceSummary, StoredInstance } from '../../core/ports.js';
 import { labelTexts, type Position } from '../listing.js';
 
@@ -73,7 +73,18 @@ export interface InstanceColumns {
   readonly revision: number;
   readonly seq: number;
   readonly head: string;
-  readonly state: string;
+  /** None: it is what the history leads to. */
+  readonly state?: string;
+}
+
+/** Entries that are read and folded at most, whenever a state is left to its history. */
+const MAX_FOLDED_ENTRIES = 64;
+
+/** What has come to its end is read seldom, and costs less than half of the disk where its state is not kept beside its history. */
+function isLeftToHistory(instance: WorkflowInstance): boolean {
+  // an operator will look at dead letters, and they will change
+  const isOver = !isLive(instance) && deadLettersOf(instance).length === 0;
+  return isOver && instance.revision <= MAX_FOLDED_ENTRIES;
 }
 
 /** The database keeps UTF-8, which has no lone surrogates; JSON text escapes them by itself. */
@@ -131,7 +142,7 @@ export function columnsOf({ instance, head }: StoredInstance): InstanceColumns {
     revision: instance.revision,
     seq: instance.seq,
     head,
-    state: JSON.stringify(instance),
+    ...(isLeftToHistory(instance) ? {} : { state: JSON.stringify(instance) }),
   };
 }
 
@@ -142,14 +153,19 @@ export function storedBlobs(instance: WorkflowInstance): Digest[] {
 }
 
 export interface StateRow {
-  readonly head: string;
-  readonly state: string;
+  readonly revision: number;
+  readonly head: Digest;
+  readonly state?: string | undefined;
 }
 
-/** Throws `store_unreadable` where the state is no JSON. */
-export function storedOf(row: StateRow, place: string): StoredInstance {
+/** Null: the state is left to the history. Throws `store_unreadable` where it is no JSON. */
+export function storedOf(
+  { head, state }: Pick<StateRow, 'head' | 'state'>,
+  place: string,
+): StoredInstance | null {
+  if (state === undefined) return null;
   try {
-    return { instance: JSON.parse(row.state) as WorkflowInstance, head: asDigest(row.head) };
+    return { instance: JSON.parse(state) as WorkflowInstance, head };
   } catch (cause) {
     throw new VaporaError('store_unreadable', `the store ${place} holds an instance that can't be read`, {
       cause,

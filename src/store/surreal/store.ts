@@ -1,13 +1,11 @@
 /** The store that matters: SurrealDB, embedded or as a server, behind one journal. */
 
 import type { Attic, RestoreBook } from '../../core/attic.js';
-import { wakeAtOf } from '../../core/deadlines.js';
 import type { DecisionBook, RecordedDecision } from '../../core/decision-log.js';
 import { assert, VaporaError } from '../../core/errors.js';
 import type { Entry } from '../../core/events.js';
 import { applyEntry } from '../../core/evolve.js';
 import type { ApiToken, TokenBook } from '../../core/identities.js';
-import { isLive } from '../../core/instance.js';
 import type { Digest, InstanceId } from '../../core/names.js';
 import type {
   Clock,
@@ -18,6 +16,7 @@ import type {
   InstanceQuery,
   LiveCount,
   StoredInstance,
+  StoredSummary,
   TriggerBook,
   TriggerMark,
   WorkflowStore,
@@ -29,15 +28,16 @@ import { pause } from './backoff.js';
 import { type Change, CommitQueue, type Session } from './commit-queue.js';
 import { openDatabase } from './connection.js';
 import type { Database } from './database.js';
-import { DUE_BATCH, loadDueRows, nextWakeRow } from './due.js';
 import { isConflict, isFull, storeFailure } from './fault.js';
+import type { Fold, FoldParts } from './fold.js';
 import { HeadBook } from './head-book.js';
+import { InstanceReader } from './instances.js';
 import { listInstances } from './list.js';
 import { migrate } from './migrate.js';
 import { Projection } from './projection.js';
 import { countLive, idsChangedSince, listEnded, readHistory } from './queries.js';
-import { type Fold, type JournalTail, recover, takeOver } from './recovery.js';
-import { deletionText, instanceId, type StateRow, storedOf } from './rows.js';
+import { type JournalTail, recover, takeOver } from './recovery.js';
+import { deletionText } from './rows.js';
 import { noStatistics, type StoreStatistics } from './statistics.js';
 import { openTables, type Tables } from './tables.js';
 import { TemplateTable } from './template-table.js';
@@ -76,6 +76,7 @@ export class SurrealWorkflowStore
   readonly #projection: Projection;
   readonly #tables: Tables;
   readonly #templates: TemplateTable;
+  readonly #instances: InstanceReader;
   readonly #statistics = noStatistics();
   #failure: VaporaError | null = null;
   #closing: Promise<void> | null = null;
@@ -87,6 +88,7 @@ export class SurrealWorkflowStore
     book: UnwrittenBook;
     tail: JournalTail;
     templates: TemplateTable;
+    folding: FoldParts;
   }) {
     const { db, options, session, book, tail } = parts;
     const { clock } = options;
@@ -95,6 +97,7 @@ export class SurrealWorkflowStore
     this.#onFailure = options.onFailure;
     this.#book = book;
     this.#templates = parts.templates;
+    this.#instances = new InstanceReader(parts.folding, book);
     this.#heads = new HeadBook(db, (id) => {
       const unwritten = book.get(id);
       if (unwritten === undefined) return undefined;
@@ -162,10 +165,10 @@ export class SurrealWorkflowStore
     const session = await takeOver(db, clock, PARTITION);
     const book = new UnwrittenBook();
     const templates = new TemplateTable(db);
-    const fold = options.fold ?? applyEntry;
     const loadTemplate: TemplateTable['load'] = (hash) => templates.load(hash);
-    const tail = await recover({ db, clock, session, book, fold, loadTemplate });
-    const store = new SurrealWorkflowStore({ db, options, session, book, tail, templates });
+    const folding = { db, fold: options.fold ?? applyEntry, loadTemplate };
+    const tail = await recover({ ...folding, clock, session, book });
+    const store = new SurrealWorkflowStore({ db, options, session, book, tail, templates, folding });
     // what was recovered is written out in the background: nobody has to wait for it
     store.#projection.noteCommit(tail.last);
     return store;
@@ -194,37 +197,22 @@ export class SurrealWorkflowStore
 
   async load(id: InstanceId): Promise<StoredInstance | null> {
     this.#checkUsable();
-    const unwritten = this.#book.get(id);
-    if (unwritten !== undefined) return unwritten.stored;
-    const [found] = await this.#read('SELECT * FROM $id', { id: instanceId(id) });
-    const row = (found as readonly StateRow[])[0];
-    return row === undefined ? null : storedOf(row, this.#db.place);
+    return this.#instances.load(id);
+  }
+
+  async summary(id: InstanceId): Promise<StoredSummary | null> {
+    this.#checkUsable();
+    return this.#instances.summary(id);
   }
 
   async *loadActive(after: number, until: number): AsyncIterable<readonly StoredInstance[]> {
     this.#checkUsable();
-    // what is not written out yet is at hand, and newer than its row
-    const unwritten = [...this.#book.values()];
-    const newer = new Set<string>(unwritten.map(({ id }) => id));
-    const due = unwritten.flatMap(({ stored }) => {
-      const at = stored === null ? null : wakeAtOf(stored.instance);
-      return stored !== null && at !== null && at > after && at <= until ? [stored] : [];
-    });
-    for (let start = 0; start < due.length; start += DUE_BATCH) yield due.slice(start, start + DUE_BATCH);
-    yield* loadDueRows(this.#db, after, until, (id) => newer.has(id));
+    yield* this.#instances.loadActive(after, until);
   }
 
   async nextWakeAt(after: number): Promise<number | null> {
     this.#checkUsable();
-    const times: number[] = [];
-    // before the rows are read: what is written out meanwhile must be in one of the two
-    for (const { stored } of this.#book.values()) {
-      const at = stored === null ? null : wakeAtOf(stored.instance);
-      if (at !== null && at > after) times.push(at);
-    }
-    const written = await nextWakeRow(this.#db, after);
-    if (written !== null) times.push(written);
-    return times.length === 0 ? null : times.reduce((first, at) => Math.min(first, at));
+    return this.#instances.nextWakeAt(after);
   }
 
   async *changedSince(at: number): AsyncIterable<readonly InstanceId[]> {
@@ -235,11 +223,9 @@ export class SurrealWorkflowStore
 
   async delete(id: InstanceId): Promise<void> {
     for (let tries = 1; ; tries += 1) {
-      const stored = await this.load(id);
-      if (stored === null) return;
-      const { instance, head } = stored;
-      assert(!isLive(instance), `a live instance is never deleted: ${id}`);
-      const previous = { revision: instance.revision, head };
+      const previous = await this.summary(id);
+      if (previous === null) return;
+      assert(!previous.isLive, `a live instance is never deleted: ${id}`);
       try {
         await this.#push({ id, previous, entry: null, text: deletionText(id) }, (row) =>
           this.#book.addDeletion(id, row, this.#clock.now()),
@@ -373,10 +359,6 @@ export class SurrealWorkflowStore
     this.#projection.stop();
     this.#onFailure?.(error);
     return error;
-  }
-
-  async #read(statements: string, values: Record<string, unknown>): Promise<readonly unknown[]> {
-    return this.#db.run(statements, values);
   }
 
   /** A write that may be repeated: conflicts are tried again, anything else is the end of this store. */

@@ -1,0 +1,59 @@
+/** Reads of instances: from what is not written out yet, which is newer than its row, and from the rows. */
+import { wakeAtOf } from '../../core/deadlines.js';
+import type { InstanceId } from '../../core/names.js';
+import type { StoredInstance, StoredSummary } from '../../core/ports.js';
+import { storedSummaryOf } from '../listing.js';
+import { DUE_BATCH, loadDueRows, nextWakeRow } from './due.js';
+import { type FoldParts, loadRow } from './fold.js';
+import { instanceId, type StateRow, SUMMARY_COLUMNS, type SummaryRow, summaryOfRow } from './rows.js';
+import type { UnwrittenBook } from './unwritten.js';
+
+export class InstanceReader {
+  readonly #parts: FoldParts;
+  readonly #book: UnwrittenBook;
+
+  constructor(parts: FoldParts, book: UnwrittenBook) {
+    this.#parts = parts;
+    this.#book = book;
+  }
+
+  async load(id: InstanceId): Promise<StoredInstance | null> {
+    const unwritten = this.#book.get(id);
+    return unwritten === undefined ? loadRow(id, this.#parts) : unwritten.stored;
+  }
+
+  async summary(id: InstanceId): Promise<StoredSummary | null> {
+    const unwritten = this.#book.get(id);
+    if (unwritten !== undefined) return unwritten.stored === null ? null : storedSummaryOf(unwritten.stored);
+    const [found] = await this.#parts.db.run(`SELECT ${SUMMARY_COLUMNS}, revision, head, live FROM $id`, {
+      id: instanceId(id),
+    });
+    const row = (found as readonly (SummaryRow & StateRow & { readonly live: boolean })[])[0];
+    if (row === undefined) return null;
+    const { revision, head, live } = row;
+    return { summary: summaryOfRow(row), revision, head, isLive: live };
+  }
+
+  async *loadActive(after: number, until: number): AsyncGenerator<readonly StoredInstance[]> {
+    const unwritten = [...this.#book.values()];
+    const newer = new Set<string>(unwritten.map(({ id }) => id));
+    const due = unwritten.flatMap(({ stored }) => {
+      const at = stored === null ? null : wakeAtOf(stored.instance);
+      return stored !== null && at !== null && at > after && at <= until ? [stored] : [];
+    });
+    for (let start = 0; start < due.length; start += DUE_BATCH) yield due.slice(start, start + DUE_BATCH);
+    yield* loadDueRows(this.#parts.db, after, until, (id) => newer.has(id));
+  }
+
+  async nextWakeAt(after: number): Promise<number | null> {
+    const times: number[] = [];
+    // before the rows are read: what is written out meanwhile must be in one of the two
+    for (const { stored } of this.#book.values()) {
+      const at = stored === null ? null : wakeAtOf(stored.instance);
+      if (at !== null && at > after) times.push(at);
+    }
+    const written = await nextWakeRow(this.#parts.db, after);
+    if (written !== null) times.push(written);
+    return times.length === 0 ? null : times.reduce((first, at) => Math.min(first, at));
+  }
+}
