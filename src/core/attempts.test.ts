@@ -75,6 +75,15 @@ describe('an attempt', () => {
     expect(findTask(run.state, AT)?.steps).toEqual([{ name: 's', value: 1 }]);
   });
 
+  it('keeps each of several steps, in their order', () => {
+    const run = paused();
+    for (const name of ['s', 't']) {
+      const step = { type: 'step', ...AT, attempt: 1, result: { name, value: name } } as const;
+      expect(typesOf(run, step)).toEqual(['step_completed']);
+    }
+    expect(findTask(run.state, AT)?.steps.map(({ name }) => name)).toEqual(['s', 't']);
+  });
+
   it('starts once', () => {
     expect(typesOf(paused(), { type: 'started', ...AT, attempt: 1 })).toEqual([]);
   });

@@ -158,6 +158,28 @@ describe('a budget of a running instance', () => {
     expect(run.seen('task_failed').map(({ usage }) => usage)).toEqual([USAGE]);
   });
 
+  it('lets what is in flight end: nothing is held where nothing would go on', () => {
+    const shape = template([stage('a', { agents: ['x', 'y'], parallel: true, maxParallel: 2 })], {
+      budget: tokens(10),
+    });
+    const run = new Scenario(shape, { replies: { x: ['pause'], y: ['pause'] }, usage: USAGE }).run();
+    run.answer('x', 'ok');
+    expect(run.state.stages[0]?.block).toBeNull();
+    run.answer('y', 'ok');
+    expect(run.state.status).toBe('completed');
+    expect(run.seen('workflow_blocked')).toEqual([]);
+  });
+
+  it('leaves a stage that is held for another reason as it is', () => {
+    const run = new Scenario(graph([stage('a'), stage('b')], { budget: tokens(10) }), {
+      replies: { 'do-a': ['unserved'], 'do-b': ['ok'] },
+      usage: USAGE,
+    }).run();
+    expect(run.seen('stage_blocked').map((event) => [event.stage, event.block.code])).toEqual([
+      ['a', 'role_unserved'],
+    ]);
+  });
+
   it('counts the time of an attempt that was lost or called off, and none of one that never began', () => {
     const shape = template([stage('a', { agents: ['x', 'y'] })]);
     const run = play({ template: shape, replies: { x: ['pause', 'pause'] } });

@@ -143,6 +143,10 @@ describe('going forward', () => {
   it('looks for agents again by itself when one for the missing role arrives', () => {
     const run = new Scenario(template(['a']), { replies: { 'do-a': ['unserved'] } }).run();
     expect(run.send({ type: 'served', role: 'other' })).toEqual([]);
+    const second = new Scenario(template(['a', 'b']), { replies: { 'do-b': ['unserved'] } }).run();
+    expect(second.send({ type: 'served', role: 'do-b' }).map((event) => event.type)).toContain(
+      'stage_unblocked',
+    );
     run.send({ type: 'served', role: 'do-a' });
     expect(run.state.status).toBe('active');
     expect(run.run().state.status).toBe('completed');

@@ -205,6 +205,60 @@ describe('a rollback', () => {
     ]);
   });
 
+  it('counts the attempts of each compensation role on, from run to run', () => {
+    const shape = template([
+      'a',
+      stage('b', { compensationAgents: ['u', 'v'] }),
+      stage('c', { approvalRequired: true }),
+    ]);
+    const back = { type: 'rollback', to: 'a' } as const;
+    const run = play({ template: shape, replies: { u: ['retry'] }, moves: [back, back] });
+    const attempts = run.seen('task_dispatched').filter(({ kind }) => kind === 'compensate');
+    expect(attempts.map(({ role, attempt }) => `${role}#${attempt}`)).toEqual([
+      'u#1',
+      'u#2',
+      'v#1',
+      'u#3',
+      'v#2',
+    ]);
+  });
+
+  it('resets what waits or failed, asks again for what is denied, and leaves everything else alone', () => {
+    const shape = graph([
+      stage('a'),
+      stage('b', { needs: ['a'], approvalRequired: true }),
+      stage('c', { needs: ['a'] }),
+      stage('d', { needs: ['b', 'c'] }),
+    ]);
+    const run = play({ template: shape, denials: { c: 1 } });
+    const before = run.events.length;
+    make(run, { type: 'rollback', to: 'a' });
+    const texts = run.events
+      .slice(before)
+      .map((event) => ('stage' in event ? `${event.type} ${event.stage}` : event.type));
+    expect(texts).toEqual([
+      'action_authorized',
+      'compensation_planned',
+      'stage_reset b',
+      'stage_unblocked c',
+      'rollback_completed',
+      'approval_requested b',
+    ]);
+  });
+
+  it('runs a stage again that failed before it began', () => {
+    const shape = template([stage('a', { irreversible: true }), stage('b', { approvalRequired: true })]);
+    const run = play({
+      template: shape,
+      moves: [
+        { type: 'reject', stage: 'b', reason: 'not like this' },
+        { type: 'rollback', to: 'a' },
+      ],
+    });
+    expect(stagesOf(run.state)).toBe('a:completed b:waiting_approval');
+    expect(run.seen('stage_reset').map((event) => event.stage)).toEqual(['b']);
+  });
+
   it('does not take the late result of an earlier run for one of the new run', () => {
     const shape = template(['a', stage('b', { compensationAgents: [] })]);
     const run = new Scenario(shape, { replies: { 'do-b': ['pause', 'pause'] } }).run();

@@ -134,6 +134,23 @@ const CASES: Case[] = [
 describe('the saga', () => {
   testCases(CASES);
 
+  it('says of an attempt that nobody serves, and of a stage that ran beside the failed one, why it failed', () => {
+    const unserved = new Scenario(template(['a', 'b']), {
+      replies: { 'do-b': ['fail'], 'undo-a': ['unserved', 'unserved'] },
+    }).run();
+    expect(unserved.seen('task_failed').map(({ error }) => error.code)).toEqual([
+      'agent_failed',
+      'role_unserved',
+      'role_unserved',
+    ]);
+    const beside = graph([stage('a'), stage('b')]);
+    const aborted = new Scenario(beside, { replies: { 'do-a': ['pause'], 'do-b': ['fail'] } }).run();
+    expect(aborted.seen('stage_failed').map(({ stage, error }) => [stage, error])).toEqual([
+      ['b', { code: 'agent_failed', message: 'do-b failed' }],
+      ['a', { code: 'stage_aborted', message: 'aborted: do-b failed' }],
+    ]);
+  });
+
   it('plans the way back in the very decision that fails the stage', () => {
     const run = new Scenario(template(['a', 'b']), { replies: { 'do-b': ['pause'] } }).run();
     const events = run.answer('do-b', 'fail').map((event) => event.type);
