@@ -96,7 +96,7 @@ export class Attempt {
     this.isGone = true;
     process.enter(() => {
       this.isEnded = true;
-      this.#world.watch.onLost(this);
+      this.#world.watch?.onLost(this);
       void this.#sink.end({ status: 'lost', reason: 'its agent did not come back' });
       this.#world.fleet.forget(this);
       this.#onLost?.();
@@ -120,7 +120,7 @@ export class Attempt {
     this.#hasAnswered = true;
     this.isEnded = true;
     this.#world.note(`answer ${this.order.task_id} at once`);
-    this.#world.watch.onAnswer(this, outcome);
+    this.#world.watch?.onAnswer(this, outcome);
     this.#sink.end(outcome);
     this.#world.fleet.forget(this);
   }
@@ -163,7 +163,7 @@ export class Attempt {
       if (this.isGone || this.#hasAnswered) return;
       if (!this.#isSo('beat_lost', `${this.#beats}`)) {
         this.process.enter(() => {
-          this.#world.watch.onSign(this);
+          this.#world.watch?.onSign(this);
           if (this.#beats % 2 === 0) this.#sink.heartbeat();
           else this.#sink.progress({ message: 'still at it', fraction: null });
         });
@@ -220,10 +220,10 @@ export class Attempt {
       const result = { name, value: `${this.order.attempt}` };
       const isKept = await new Promise<boolean>((settle) => {
         this.process.enter(() => {
-          this.#world.watch.onSign(this);
+          this.#world.watch?.onSign(this);
           this.#sink.step(result).then(
             () => {
-              if (!this.process.isDead && !isKnown) this.#world.watch.onStepKept(this.order, result);
+              if (!this.process.isDead && !isKnown) this.#world.watch?.onStepKept(this.order, result);
               settle(true);
             },
             () => settle(false),
@@ -237,7 +237,7 @@ export class Attempt {
 
   /** What the agent does to the world, once however often it is asked to. */
   #act(): void {
-    if (!this.isGone) this.#world.watch.onEffect(this);
+    if (!this.isGone) this.#world.onEffect(this);
   }
 
   #completed(): TaskOutcome {
@@ -276,7 +276,7 @@ export class Attempt {
     this.process.enter(() => {
       this.isEnded = true;
       this.#world.note(`answer ${this.order.task_id} ${outcome.status}`);
-      this.#world.watch.onAnswer(this, outcome);
+      this.#world.watch?.onAnswer(this, outcome);
       this.#sink.end(outcome);
       if (this.#isSo('late_words')) this.#talkOn();
       if (!this.isStopping) this.#world.fleet.forget(this);
@@ -290,7 +290,7 @@ export class Attempt {
     this.#sink.progress({ message: 'one more thing', fraction: 1 });
     this.#sink.step(step).then(
       () => {
-        if (!this.process.isDead) this.#world.watch.onStepKept(this.order, step);
+        if (!this.process.isDead) this.#world.watch?.onStepKept(this.order, step);
       },
       () => {},
     );

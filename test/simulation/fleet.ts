@@ -118,13 +118,13 @@ export class SimulatedTransport implements AgentTransport {
       world.note(`dispatch ${order.task_id} to ${order.agent}`);
       const known = info ?? { name: order.agent, roles: [], maxConcurrent: 1, leaseMs: null };
       const attempt = new Attempt(this.#process, order, sink, known);
-      world.watch.onDispatch(attempt, info !== undefined);
+      world.watch?.onDispatch(attempt, info !== undefined);
       if (info === undefined) {
         const error = { code: 'agent_lost', message: `agent \`${order.agent}\` is not there` } as const;
         const outcome = { status: 'failed', error, isRetryable: true, log: null } as const;
         world.timeline.after(0, () =>
           this.#process.enter(() => {
-            world.watch.onAnswer(attempt, outcome);
+            world.watch?.onAnswer(attempt, outcome);
             sink.end(outcome);
           }),
         );

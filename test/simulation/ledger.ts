@@ -36,8 +36,11 @@ export class Ledger {
   /** `<instance>/<stage>#<run>` that something was taken back of. */
   readonly #undone = new Set<string>();
 
-  constructor(world: World) {
+  readonly #models: ReadonlyMap<string, ModelInstance>;
+
+  constructor(world: World, models: ReadonlyMap<string, ModelInstance>) {
     this.#world = world;
+    this.#models = models;
   }
 
   onSaving(process: SimulatedProcess, id: string, events: readonly WorkflowEvent[]): void {
@@ -104,7 +107,7 @@ export class Ledger {
   }
 
   #runOf(id: string, stage: string): number {
-    return this.#world.watch.models.get(id)?.stage(stage).run ?? 0;
+    return this.#models.get(id)?.stage(stage).run ?? 0;
   }
 
   /** Why an attempt may be recorded as lost. */
@@ -228,7 +231,6 @@ export class Ledger {
 
   onEffect({ order, process }: Attempt): void {
     const world = this.#world;
-    world.note(`effect of ${order.task_id}`);
     if (process.isZombie) return;
     const run = `${order.workflow_id}/${order.stage_name}#${this.#runOf(order.workflow_id, order.stage_name)}`;
     if (order.type === 'task') {

@@ -34,7 +34,7 @@ export async function beginAnew(
   const startsAt = (prefix.log.at(-1)?.commit.at ?? 0) + gapMs;
   const isTraced = world.trace.lines !== null;
   const past = { world, disk: prefix, startsAt };
-  const anew = new World({ scenario, code, isTraced, cedar, past });
+  const anew = new World({ scenario, code, isTraced, isWatched: world.watch !== null, cedar, past });
   await anew.run();
   world.coverage.merge({ ...anew.coverage.data, figures: NO_FIGURES });
   world.trace.lines?.push(`---- anew, from the first ${count} commits`, ...(anew.trace.lines ?? []));

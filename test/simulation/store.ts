@@ -45,7 +45,7 @@ export class SimulatedStore implements WorkflowStore {
     const ask = () => {
       if (this.#failure !== null) return Promise.reject(this.#failure);
       world.code.commitRules.checkCommit(commit);
-      world.watch.onSaving(this.#process, commit);
+      world.onSaving(this.#process, commit);
       const entry = world.code.chain.encodeEntry(commit);
       return new Promise<StoredInstance>((resolve, reject) => {
         this.#queue.push({ commit, entry, resolve, reject });
@@ -81,7 +81,7 @@ export class SimulatedStore implements WorkflowStore {
     let results: WriteResult[] = [];
     if (how !== 'lost') {
       results = this.#disk.write(batch, this.#fence);
-      world.watch.onWritten(this.#process, batch, results);
+      world.onWritten(this.#process, batch, results);
     }
     const failure = how === 'lost' || how === 'unsure' ? this.#failed(how) : null;
     world.timeline.after(answerMs, () => this.#process.enter(() => this.#answer(batch, results, failure)));
@@ -131,7 +131,7 @@ export class SimulatedStore implements WorkflowStore {
         const at = wakeAtOf(instance);
         return at !== null && at > after && at <= until;
       });
-      this.#process.world.watch.onRecovery(this.#disk, found);
+      this.#process.world.watch?.onRecovery(this.#disk, found);
       return found;
     });
     for (let start = 0; start < due.length; start += 2) {

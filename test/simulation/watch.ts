@@ -4,7 +4,7 @@ import type { WorkflowEvent } from '../../src/core/events.js';
 import type { ArtifactRef, BlobRef, WorkflowInstance } from '../../src/core/instance.js';
 import type { Commit, StoredInstance, TaskOrder, TaskOutcome } from '../../src/core/ports.js';
 import type { Attempt } from './agents.js';
-import type { Disk, LogRecord, WriteResult, Written } from './disk.js';
+import type { Disk, LogRecord, Written } from './disk.js';
 import { isEqual } from './equal.js';
 import { Ledger } from './ledger.js';
 import { type Asked, type Oracle, Reading } from './model.js';
@@ -42,7 +42,7 @@ export class Watch {
 
   constructor(world: World) {
     this.#world = world;
-    this.ledger = new Ledger(world);
+    this.ledger = new Ledger(world, this.models);
     this.#oracle = {
       wishOf: (user) => this.#asked.get(user),
       answersOf: (taskId, status) => this.#answers.get(taskId)?.get(status),
@@ -61,16 +61,18 @@ export class Watch {
     if (at > Math.max(now, before)) this.#world.violate(`instance ${next.id} is ahead of the clock`);
     if (at < before) this.#world.violate(`the time of instance ${next.id} runs backwards`);
     this.ledger.onSaving(process, next.id, events);
-    this.#world.wishers.onEvents('saving', events);
   }
 
-  onWritten(process: SimulatedProcess, batch: readonly Written[], results: readonly WriteResult[]): void {
-    for (const [index, written] of batch.entries()) {
-      const result = results[index];
-      if (result === undefined || !('stored' in result)) continue;
-      this.#writer = process.number;
-      this.#read(process, written);
-    }
+  onWritten(process: SimulatedProcess, { commit, entry }: Written): void {
+    const { next, events } = commit;
+    const world = this.#world;
+    world.coverage.data.figures.commits += 1;
+    world.coverage.data.figures.events += events.length;
+    if (process.number !== world.newest)
+      world.violate(`process ${process.number} writes after it was replaced`);
+    this.#writer = process.number;
+    this.#take(commit, entry, this.#oracle);
+    this.ledger.onCommitted(process.number, next.id, events);
   }
 
   /** Takes in what was on disk before the world began, as `before` saw it. */
@@ -95,22 +97,6 @@ export class Watch {
     for (const [taskId, answers] of before.#answers) {
       if (this.ledger.wasDispatched(taskId)) this.#answers.set(taskId, new Map(answers));
     }
-  }
-
-  #read(process: SimulatedProcess, { commit, entry }: Written): void {
-    const { next, events } = commit;
-    const { id } = next;
-    const world = this.#world;
-    world.note(
-      `commit ${id}@${next.revision} ${entry.hash.slice(0, 12)} ${events.map(({ type }) => type).join(' ')}`,
-    );
-    world.coverage.data.figures.commits += 1;
-    world.coverage.data.figures.events += events.length;
-    if (process.number !== world.newest)
-      world.violate(`process ${process.number} writes after it was replaced`);
-    this.#take(commit, entry, this.#oracle);
-    this.ledger.onCommitted(process.number, id, events);
-    world.wishers.onEvents('durable', events);
   }
 
   #take(commit: Commit, entry: Written['entry'], oracle: Oracle): void {
@@ -255,11 +241,10 @@ export class Watch {
     }
   }
 
-  onTold(events: readonly WorkflowEvent[], id: string, seq: number): void {
+  onTold(id: string, seq: number): void {
     const head = this.#heads.get(id);
     if ((head?.seq ?? 0) < seq)
       this.#world.violate(`listeners hear of event ${seq} of ${id} before it is on disk`);
-    this.#world.wishers.onEvents('told', events);
   }
 
   onDispatch(attempt: Attempt, isThere: boolean): void {
@@ -312,8 +297,7 @@ export class Watch {
   }
 
   #expectOnDisk(user: string, id: string, revision: number): void {
-    const { disk } = this.#world;
-    const found = [...disk.data.instances].find(([key]) => key === id)?.[1].instance.revision ?? 0;
+    const found = this.#heads.get(id)?.revision ?? 0;
     if (found < revision) this.#world.violate(`${user} is told of ${id}@${revision}, on disk is ${found}`);
   }
 }

@@ -64,14 +64,14 @@ export class Wishers {
     const type = types[world.spanOf(key, 0, types.length - 1)];
     if (type === undefined || !world.isSo(chance, key)) return;
     world.timeline.after(world.spanOf(`${key} later`, 0, 60_000), () => {
-      for (const [id, model] of world.watch.models) {
-        const found = model.stages.find(({ name }) => name === stage);
+      for (const [id, { instance }] of world.disk.data.instances) {
+        const found = instance.stages.find(({ name }) => name === stage);
         const isMeant =
           type === 'retry'
-            ? model.status === 'blocked'
+            ? instance.status === 'blocked'
             : type === 'rollback_to'
-              ? found?.status === 'completed' && !hasEnded(model)
-              : found?.undo === 'dead_lettered';
+              ? found?.status === 'completed' && !hasEnded(instance)
+              : found?.compensation.status === 'dead_lettered';
         if (isMeant) return this.ask({ type, stage }, id, 'root');
       }
     });
@@ -99,8 +99,8 @@ export class Wishers {
         : null;
     if (type === null) return;
     world.timeline.after(world.spanOf(key, 0, 30_000), () => {
-      for (const [id, model] of world.watch.models) {
-        const isWaiting = model.stages.some(
+      for (const [id, { instance }] of world.disk.data.instances) {
+        const isWaiting = instance.stages.some(
           ({ name, status }) => name === stage && status === 'waiting_approval',
         );
         if (isWaiting) return this.ask({ type, stage }, id, 'root');
@@ -121,7 +121,7 @@ export class Wishers {
     this.#call(
       user,
       (api) => api.start(request),
-      (result: StartResult) => world.watch.onStarted(user, result.id),
+      (result: StartResult) => world.watch?.onStarted(user, result.id),
       (code) => {
         world.coverage.wish(`start: ${code}`);
         if (code === 'lost' || UNSURE.includes(code)) again();
@@ -137,7 +137,9 @@ export class Wishers {
   #idOf(start: number): string | undefined {
     const plan = this.#world.scenario.starts[start];
     if (plan !== undefined && plan.id !== null) return plan.id;
-    for (const [id, model] of this.#world.watch.models) if (model.user === `starter-${start}`) return id;
+    for (const [id, { instance }] of this.#world.disk.data.instances) {
+      if (instance.initiator.user === `starter-${start}`) return id;
+    }
     return undefined;
   }
 
@@ -145,7 +147,7 @@ export class Wishers {
     const world = this.#world;
     this.#people += 1;
     const user = `person-${this.#people}`;
-    world.watch.onAsked(user, asked);
+    world.watch?.onAsked(user, asked);
     world.note(`${user} of ${group}: ${asked.type} ${id} ${asked.stage}`);
     world.coverage.data.figures.wishes += 1;
     this.#call(
@@ -153,12 +155,12 @@ export class Wishers {
       (api) => wishOf(api, asked, id, { user, groups: [group] }),
       (instance: WorkflowInstance) => {
         world.coverage.wish(`${asked.type}: granted`);
-        if (instance.id === id) world.watch.onGranted(user, instance);
-        else world.watch.onStarted(user, instance.id);
+        if (instance.id === id) world.watch?.onGranted(user, instance);
+        else world.watch?.onStarted(user, instance.id);
       },
       (code) => {
         world.coverage.wish(`${asked.type}: ${code}`);
-        if (code !== 'lost' && !UNSURE.includes(code)) world.watch.onRefused(user, code);
+        if (code !== 'lost' && !UNSURE.includes(code)) world.watch?.onRefused(user, code);
       },
     );
   }
@@ -197,7 +199,9 @@ export class Wishers {
 
   /** Everything rests: somebody goes on with what waits for a person. False: there is nothing. */
   settle(round: number): boolean {
-    const wishes = [...this.#world.watch.models.keys()].flatMap((id) => this.#settled(id, round));
+    const wishes = [...this.#world.disk.data.instances.values()].flatMap(({ instance }) =>
+      this.#settled(instance, round),
+    );
     if (wishes.length > 0 && round >= MAX_ROUNDS) {
       this.#world.violate(
         `there is no end to it: ${wishes.map(({ id, asked }) => `${asked.type} ${id}`).join(', ')}`,
@@ -208,27 +212,25 @@ export class Wishers {
     return wishes.length > 0;
   }
 
-  #settled(id: string, round: number): { id: string; asked: Asked }[] {
-    const { watch } = this.#world;
-    const model = watch.models.get(id);
-    if (model === undefined) return [];
+  #settled(instance: WorkflowInstance, round: number): { id: string; asked: Asked }[] {
+    const { id, status, stages } = instance;
     const ask = (type: WishType, stage = '-') => ({ id, asked: { type, stage } });
     const isPatient = round < PATIENT_ROUNDS;
     const coin = this.#world.spanOf(`settle ${id} ${round}`, 0, 99);
-    const letters = model.stages.filter(({ undo }) => undo === 'dead_lettered');
+    const letters = stages.filter(({ compensation }) => compensation.status === 'dead_lettered');
     if (letters.length > 0)
       return letters.map(({ name }) => ask(isPatient && coin < 60 ? 'retry_letter' : 'resolve_letter', name));
-    if (hasEnded(model)) {
-      const isTried = model.status === 'completed' || model.retryOf !== null || round > 1 || coin >= 30;
+    if (hasEnded(instance)) {
+      const isTried = status === 'completed' || instance.retryOf !== null || round > 1 || coin >= 30;
       return isTried ? [] : [ask('retry')];
     }
     if (!isPatient || coin < 10) return [ask('cancel_bare')];
-    const waiting = model.stages.filter(({ status }) => status === 'waiting_approval');
-    if (model.status === 'waiting_approval')
+    const waiting = stages.filter((stage) => stage.status === 'waiting_approval');
+    if (status === 'waiting_approval')
       return waiting.map(({ name }) =>
         ask(coin < 20 ? 'reject' : coin < 50 ? 'approve_digest' : 'approve', name),
       );
-    const completed = model.stages.find(({ completion }) => completion !== null);
+    const completed = stages.find(({ completion }) => completion !== null);
     if (coin < 25 && completed !== undefined) return [ask('rollback_to', completed.name)];
     return [ask(coin < 60 ? 'retry' : 'resume')];
   }

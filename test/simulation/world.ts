@@ -1,14 +1,16 @@
 /** One simulated world: everything in it, and how it goes on from one happening to the next. */
 import { createHash } from 'node:crypto';
 import { pino } from 'pino';
+import type { EventRecord } from '../../src/core/events.js';
 import type { Decision } from '../../src/core/instance.js';
 import type { Digest } from '../../src/core/names.js';
-import type { AgentInfo, AuthorizationRequest, Authorizer } from '../../src/core/ports.js';
+import type { AgentInfo, AuthorizationRequest, Authorizer, Commit } from '../../src/core/ports.js';
 import type { WorkflowTemplate } from '../../src/core/template.js';
 import type { WorkflowOrchestrator } from '../../src/engine/orchestrator.js';
+import type { Attempt } from './agents.js';
 import { chanceOf } from './chance.js';
 import { Coverage } from './coverage.js';
-import { Disk } from './disk.js';
+import { Disk, type WriteResult, type Written } from './disk.js';
 import type { EngineCode } from './engine-code.js';
 import { Faults } from './faults.js';
 import { Fleet, SimulatedTransport } from './fleet.js';
@@ -33,6 +35,8 @@ export interface WorldOptions {
   readonly scenario: Scenario;
   readonly code: EngineCode;
   readonly isTraced: boolean;
+  /** Whether all that happens is checked. What happens must not depend on it. */
+  readonly isWatched: boolean;
   /** What Cedar makes of the rules, by rules. */
   readonly cedar: ReadonlyMap<readonly Rule[], Authorizer>;
   /** Begins where this has come to, healed, with nobody who starts anything; null: at the beginning. */
@@ -56,7 +60,8 @@ export class World {
   readonly disk: Disk;
   readonly fleet: Fleet;
   readonly faults: Faults;
-  readonly watch: Watch;
+  /** Null: nobody looks. */
+  readonly watch: Watch | null;
   readonly wishers: Wishers;
   /** What the authorizer has allowed: `<instance>/<stage>/<action>/<run>`. */
   readonly permits = new Set<string>();
@@ -76,7 +81,7 @@ export class World {
   #ids: number;
   #steps = 0;
 
-  constructor({ scenario, code, isTraced, cedar, past }: WorldOptions) {
+  constructor({ scenario, code, isTraced, isWatched, cedar, past }: WorldOptions) {
     this.scenario = scenario;
     this.code = code;
     this.past = past;
@@ -91,10 +96,10 @@ export class World {
     this.rules = scenario.policy;
     this.disk = past === null ? new Disk(code) : past.disk;
     this.fleet = new Fleet(this);
-    this.watch = new Watch(this);
+    this.watch = isWatched ? new Watch(this) : null;
     this.wishers = new Wishers(this);
     this.faults = new Faults(this);
-    if (past !== null) this.watch.readPast(past.disk.log, past.world.watch);
+    if (past !== null && past.world.watch !== null) this.watch?.readPast(past.disk.log, past.world.watch);
   }
 
   // ---- going on ----------------------------------------------------------------------------------------------------
@@ -180,8 +185,7 @@ export class World {
     });
     this.engine = engine;
     engine.subscribe((notice) => {
-      if (notice.kind === 'event' && !process.isDead)
-        this.watch.onTold([notice.event], notice.event.workflow_id, notice.event.seq);
+      if (notice.kind === 'event' && !process.isDead) this.#onTold(notice.event);
     });
     const end = (error: unknown) => {
       const isExpected = process.hasStoreFailed || process.isZombie;
@@ -227,7 +231,7 @@ export class World {
     const decision = cedar?.authorize(request) ?? decided(isAllow);
     if ((decision.effect === 'allow') !== isAllow)
       this.violate(`Cedar says ${decision.effect} to ${JSON.stringify(request)}: ${decision.reason}`);
-    const model = this.watch.models.get(context.instance);
+    const model = this.watch?.models.get(context.instance);
     const initiator = context.initiator.user;
     if (
       model !== undefined &&
@@ -257,11 +261,43 @@ export class World {
     return this.#agents.get(agent)?.leaseMs ?? null;
   }
 
+  // ---- what happens to the disk and beyond ---------------------------------------------------------------------------
+
+  onSaving(process: SimulatedProcess, commit: Commit): void {
+    this.watch?.onSaving(process, commit);
+    this.wishers.onEvents('saving', commit.events);
+  }
+
+  onWritten(process: SimulatedProcess, batch: readonly Written[], results: readonly WriteResult[]): void {
+    for (const [index, written] of batch.entries()) {
+      const result = results[index];
+      if (result === undefined || !('stored' in result)) continue;
+      const { next, events } = written.commit;
+      const { hash } = written.entry;
+      this.note(
+        `commit ${next.id}@${next.revision} ${hash.slice(0, 12)} ${events.map(({ type }) => type).join(' ')}`,
+      );
+      this.watch?.onWritten(process, written);
+      this.wishers.onEvents('durable', events);
+    }
+  }
+
+  #onTold(event: EventRecord): void {
+    this.watch?.onTold(event.workflow_id, event.seq);
+    this.wishers.onEvents('told', [event]);
+  }
+
+  onEffect(attempt: Attempt): void {
+    this.note(`effect of ${attempt.order.task_id}`);
+    this.watch?.onEffect(attempt);
+  }
+
   // ---- checks ------------------------------------------------------------------------------------------------------
 
   /** Nothing is going to happen any more by itself: then nothing may be waiting for it to. */
   #checkRest(): void {
     const { engine } = this;
+    if (this.watch === null) return;
     if (engine === null) return this.violate('no process is left');
     for (const [id, { instance }] of this.disk.data.instances) {
       const isUndoing = instance.stages.some(({ compensation }) => compensation.status === 'running');
@@ -283,7 +319,7 @@ export class World {
     this.coverage.data.figures.faults += this.faults.count;
     for (const [id, { instance }] of disk.data.instances) {
       this.coverage.end(instance.status);
-      this.watch.checkLog(disk, instance);
+      this.watch?.checkLog(disk, instance);
       // a whole audit by the engine itself, of one in some
       if (engine === null || chanceOf(this.scenario.seed, `audit ${id}`) > 0.1) continue;
       let answer = 'nothing';
