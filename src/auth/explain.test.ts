@@ -107,6 +107,8 @@ describe('requests from what people type', () => {
         budget: { tokens: -1, microUsd: -1, seconds: -1 },
         stageSpent: { tokens: 0, microUsd: 0, seconds: 0 },
         stageBudget: { tokens: -1, microUsd: -1, seconds: -1 },
+        sharedSpent: { tokens: 0, microUsd: 0, seconds: 0 },
+        sharedBudget: { tokens: -1, microUsd: -1, seconds: -1 },
       },
     });
     const given = { ...typed, context: '{"stage_spent":{"micro_usd":7},"budget":{"tokens":9}}' };

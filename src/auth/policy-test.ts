@@ -91,6 +91,8 @@ const contextSchema = z.strictObject({
   budget: amountsSchema(-1),
   stage_spent: amountsSchema(0),
   stage_budget: amountsSchema(-1),
+  shared_spent: amountsSchema(0),
+  shared_budget: amountsSchema(-1),
 });
 
 /**
@@ -162,8 +164,14 @@ function contextOf(json: string): TestContext {
   if (ambiguity !== null) throw invalid(`the context ${ambiguity.message}`, ambiguity.hint);
   const parsed = contextSchema.safeParse(value);
   if (parsed.success) {
-    const { stage_spent: stageSpent, stage_budget: stageBudget, ...rest } = parsed.data;
-    return { ...rest, stageSpent, stageBudget };
+    const { stage_spent, stage_budget, shared_spent, shared_budget, ...rest } = parsed.data;
+    return {
+      ...rest,
+      stageSpent: stage_spent,
+      stageBudget: stage_budget,
+      sharedSpent: shared_spent,
+      sharedBudget: shared_budget,
+    };
   }
   const problems = parsed.error.issues.map((issue) => ({
     message: issue.code === 'unrecognized_keys' ? unknownText(issue.keys) : issue.message,

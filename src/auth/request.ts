@@ -85,7 +85,8 @@ export function requestKey({ principal, action, resource, context }: Authorizati
 const NONE: Amounts = { tokens: 0, microUsd: 0, seconds: 0 };
 
 function amountsOf(context: Partial<AuthorizationContext>): Amounts[] {
-  return [context.spent, context.budget, context.stageSpent, context.stageBudget].map((each) => each ?? NONE);
+  const { spent, budget, stageSpent, stageBudget, sharedSpent, sharedBudget } = context;
+  return [spent, budget, stageSpent, stageBudget, sharedSpent, sharedBudget].map((each) => each ?? NONE);
 }
 
 function amounts({ tokens, microUsd, seconds }: Amounts = NONE): CedarValueJson {
@@ -123,6 +124,8 @@ export function toCedar(request: AuthorizationRequest, index: EntityIndex): Ceda
       budget: amounts(context.budget),
       stage_spent: amounts(context.stageSpent),
       stage_budget: amounts(context.stageBudget),
+      shared_spent: amounts(context.sharedSpent),
+      shared_budget: amounts(context.sharedBudget),
     },
     entities: index.complete(
       own,

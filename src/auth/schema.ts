@@ -51,6 +51,9 @@ type RequestContext = {
   // The same of the stage.
   stage_spent: Amounts,
   stage_budget: Amounts,
+  // The same of all instances of the workflow, in the present window of what they share.
+  shared_spent: Amounts,
+  shared_budget: Amounts,
 };
 
 // Before a stage is dispatched, and before one that can't be taken back.

@@ -1,6 +1,7 @@
 /** Puts what a backup holds into a store: every commit again, one after the other, each checked by its hash. */
 import { canonicalJson } from '../config/canonical.js';
 import type { Anchor, Attic, RestoreBook } from '../core/attic.js';
+import { chargeOf } from '../core/budget.js';
 import type { DecisionBook } from '../core/decision-log.js';
 import { VaporaError } from '../core/errors.js';
 import type { Entry } from '../core/events.js';
@@ -172,6 +173,7 @@ async function restoreInstance(
       next,
       at: entry.at,
       events: entry.events,
+      charge: chargeOf(template, stored?.instance ?? null, next, entry.at),
     });
     if (saved.head !== entry.hash)
       throw invalid(`the history of instance \`${id}\` is not what its hashes say`);

@@ -3,7 +3,13 @@ import type { AgentReport, DeadLetter, InstanceArtifact, ScheduleInfo } from '..
 import { type Spent, spentBy } from '../core/budget.js';
 import type { Problem, VaporaError } from '../core/errors.js';
 import type { EventRecord } from '../core/events.js';
-import { deadLettersOf, type StageState, type TaskState, type WorkflowInstance } from '../core/instance.js';
+import {
+  deadLettersOf,
+  type StageBlock,
+  type StageState,
+  type TaskState,
+  type WorkflowInstance,
+} from '../core/instance.js';
 import type { InstanceSummary } from '../core/ports.js';
 import { isoTime } from './text.js';
 
@@ -91,6 +97,10 @@ function spentJson({ tokens, microUsd, ms }: Spent): Record<string, unknown> {
   return { tokens, usd: microUsd / 1_000_000, seconds: ms / 1_000 };
 }
 
+function blockJson({ liftsAt, ...block }: StageBlock): Record<string, unknown> {
+  return liftsAt === undefined ? block : { ...block, lifts_at: isoTime(liftsAt) };
+}
+
 function stageJson(stage: StageState): Record<string, unknown> {
   const { approval, compensation } = stage;
   return {
@@ -101,7 +111,7 @@ function stageJson(stage: StageState): Record<string, unknown> {
     ended_at: timeOrNull(stage.endedAt),
     deadline_at: timeOrNull(stage.deadlineAt),
     approval: approval === null ? null : approvalJson(approval),
-    block: stage.block,
+    block: stage.block === null ? null : blockJson(stage.block),
     error: stage.error,
     spent: spentJson(stage.spent),
     tasks: stage.tasks.map(taskJson),

@@ -137,7 +137,11 @@ function whyLines({ instance, denials }: Shown): string[] {
   return instance.stages.flatMap((stage) => {
     const name = clean(stage.name);
     const lines: string[] = [];
-    if (stage.block !== null) lines.push(`${name} is blocked: ${clean(stage.block.message)}`);
+    if (stage.block !== null) {
+      const { message, liftsAt } = stage.block;
+      const until = liftsAt === undefined ? '' : `, until ${moment(liftsAt)}`;
+      lines.push(`${name} is blocked: ${clean(message)}${until}`);
+    }
     const denial = denials.get(stage.name);
     if (denial !== undefined) lines.push(...denialLines(denial));
     if (stage.error !== null)

@@ -4,7 +4,8 @@ import type { EngineConfig } from '../config/load.js';
 import type { VaporaError } from '../core/errors.js';
 import type { Clock } from '../core/ports.js';
 import type { WorkflowOrchestrator } from '../engine/orchestrator.js';
-import type { MetricSources, Metrics } from '../observe/metrics.js';
+import type { MetricSources } from '../observe/metric-sources.js';
+import type { Metrics } from '../observe/metrics.js';
 import { SurrealWorkflowStore } from '../store/surreal/store.js';
 import { clearTraces } from './agents.js';
 
@@ -43,5 +44,6 @@ export function sourcesOf(orchestrator: WorkflowOrchestrator, store: SurrealWork
     queue: () => ({ tasks: swarm.queued, oldestMs: swarm.oldestWaitMs, inFlight: swarm.inFlight }),
     agents: () => swarm.status(),
     store: () => store.statistics(),
+    shared: () => orchestrator.sharedRatios(),
   };
 }

@@ -6,7 +6,7 @@ import {
   type RetryPolicy,
 } from '../core/template.js';
 import { agentShape } from './agent-shape.js';
-import { budgetShape } from './budget.js';
+import { budgetShape, sharedBudgetShape } from './budget.js';
 import { outboundShape } from './outbound.js';
 import { serverShape } from './server-shape.js';
 import {
@@ -213,6 +213,10 @@ const workflowTable = table('a workflow', {
   budget: optional(
     budgetShape,
     'What the tasks of one instance may use, before nothing more of it is dispatched.',
+  ),
+  shared_budget: optional(
+    sharedBudgetShape,
+    'What the tasks of all instances may use together in an hour, day, week or month, before nothing more of any is dispatched.',
   ),
   on_breach: optional(
     choice(['pause', 'compensate']),

@@ -8,7 +8,7 @@ import {
   type StageTemplate,
   type WorkflowTemplate,
 } from '../core/template.js';
-import { buildBudget } from './budget.js';
+import { buildBudget, buildSharedBudget } from './budget.js';
 import { hashOf } from './canonical.js';
 import { type DocumentNode, originOf, textAt } from './document.js';
 import { orderByNeeds } from './order.js';
@@ -93,6 +93,7 @@ export function buildTemplate(
     onDeny: settings.onDeny,
     sagaParallelism: settings.sagaParallelism,
     budget: buildBudget(row.budget),
+    ...buildSharedBudget(row.shared_budget),
     onBreach: row.on_breach ?? 'pause',
   };
   return { ...content, hash: hashOf(content) };

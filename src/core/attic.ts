@@ -33,12 +33,14 @@ export interface Collected {
  * - `collectBlobs` looks at content, `limit` at most, that was neither saved nor found in use since `before` (milliseconds since the
  *   epoch), and removes what no instance in the store refers to. Whatever else it looked at counts as found in use now. Content
  *   that is saved again at the same time is there afterwards.
+ * - `dropCharges` forgets what commits have charged in hours before `before`.
  */
 export interface Attic {
   saveAnchors(anchors: readonly Anchor[]): Promise<void>;
   anchors(id: InstanceId): Promise<readonly Anchor[]>;
   allAnchors(): AsyncIterable<Anchor>;
   collectBlobs(before: number, limit: number): Promise<Collected>;
+  dropCharges(before: number): Promise<void>;
 }
 
 /**

@@ -35,6 +35,9 @@ export interface AuthorizationContext {
   readonly budget: Amounts;
   readonly stageSpent: Amounts;
   readonly stageBudget: Amounts;
+  /** What all instances of the workflow have used together in the present window, and what they may. */
+  readonly sharedSpent: Amounts;
+  readonly sharedBudget: Amounts;
 }
 
 /** Whole numbers; of a budget -1: no limit. */

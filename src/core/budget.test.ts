@@ -1,31 +1,47 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { type AttemptUsage, type Budget, breachesOf, NOTHING_SPENT, type Spent } from './budget.js';
+import {
+  type AttemptUsage,
+  type Budget,
+  breachesOf,
+  chargeOf,
+  NOTHING_SPENT,
+  type Spent,
+  usedRatio,
+} from './budget.js';
 import { type Case, play, testCases } from './cases.suite.js';
-import { graph, Scenario, stage, template } from './scenario.suite.js';
+import { ALLOW, ANN, graph, Scenario, START, stage, template, WINDOW_MS } from './scenario.suite.js';
 
 interface BreachCase {
   readonly name: string;
   readonly stage?: Partial<Budget>;
   readonly workflow?: Partial<Budget>;
+  readonly shared?: Partial<Budget>;
   readonly stageGrants?: number;
   readonly workflowGrants?: number;
+  /** In the present window, and in one before it. */
+  readonly sharedGrants?: number;
+  readonly staleGrants?: number;
   /** By stage `a`, and by stage `b`. */
   readonly spent: Partial<Spent>;
   readonly others?: Partial<Spent>;
+  /** By other instances. */
+  readonly elsewhere?: Partial<Spent>;
   /** `<scope> <grants that it takes>: <message>` */
   readonly breaches: readonly string[];
 }
 
 const CASES: BreachCase[] = JSON.parse(readFileSync(new URL('./cases/budget.json', import.meta.url), 'utf8'));
 
+const NO_LIMITS: Budget = { tokens: null, microUsd: null, ms: null };
 const limits = (some: Partial<Budget> | undefined): Budget | null =>
-  some === undefined ? null : { tokens: null, microUsd: null, ms: null, ...some };
+  some === undefined ? null : { ...NO_LIMITS, ...some };
 
 describe('a budget', () => {
   it.each(CASES)('$name', (item) => {
     const of = template([stage('a', { budget: limits(item.stage) }), stage('b')], {
       budget: limits(item.workflow),
+      ...(item.shared === undefined ? {} : { sharedBudget: { ...NO_LIMITS, ...item.shared, per: 'day' } }),
     });
     const { state } = new Scenario(of);
     const spent = [item.spent, item.others ?? {}].map((some) => ({ ...NOTHING_SPENT, ...some }));
@@ -34,14 +50,34 @@ describe('a budget', () => {
       spent: spent[index] ?? NOTHING_SPENT,
       grants: item.stageGrants ?? 0,
     }));
-    const instance = { ...state, stages, grants: item.workflowGrants ?? 0 };
+    const grants = item.sharedGrants ?? item.staleGrants;
+    const fromAt = item.sharedGrants === undefined ? START - WINDOW_MS : START;
+    const instance = {
+      ...state,
+      stages,
+      grants: item.workflowGrants ?? 0,
+      ...(grants === undefined ? {} : { sharedGrants: { fromAt, count: grants } }),
+    };
+    const shared = () => ({
+      fromAt: START,
+      untilAt: START + WINDOW_MS,
+      spent: { ...NOTHING_SPENT, ...item.elsewhere },
+    });
     const [first] = stages;
     if (first === undefined) throw new Error('there is a stage');
-    const found = breachesOf(of, instance, first).map(
+    const found = breachesOf(of, instance, first, shared).map(
       ({ scope, grants, message }) => `${scope} ${grants}: ${message}`,
     );
     expect(found).toEqual(item.breaches);
   });
+});
+
+it.each<[Partial<Budget>, Partial<Spent>, number]>([
+  [{}, { tokens: 9, microUsd: 9, ms: 9 }, 0],
+  [{ tokens: 100, microUsd: 10 }, { tokens: 25, microUsd: 5 }, 0.5],
+  [{ tokens: 100, ms: 10 }, { tokens: 150, microUsd: 900, ms: 1 }, 1.5],
+])('the share of %j that %j is, is %j', (budget, spent, ratio) => {
+  expect(usedRatio({ ...NO_LIMITS, ...budget }, { ...NOTHING_SPENT, ...spent })).toBe(ratio);
 });
 
 const tokens = (count: number): Budget => ({ tokens: count, microUsd: null, ms: null });
@@ -210,5 +246,92 @@ describe('a budget of a running instance', () => {
       { stage: 'b', scope: 'stage', grants: 2, by: 'ann' },
     ]);
     expect(again.state.status).toBe('waiting_approval');
+  });
+});
+
+const shares = (count: number, more: object = {}) => ({
+  sharedBudget: { ...tokens(count), per: 'day' as const },
+  ...more,
+});
+
+describe('a budget that instances share', () => {
+  it('holds an instance for what others have used, and lets it go on by itself in the next window', () => {
+    const run = new Scenario(template(['a', 'b'], shares(100)), { usage: USAGE });
+    run.others = { ...NOTHING_SPENT, tokens: 90 };
+    run.settle();
+    const untilAt = START - (START % WINDOW_MS) + WINDOW_MS;
+    const message = 'in this day the instances of `ship` have used 100 tokens of 100 tokens';
+    expect(run.state.stages[1]?.block).toEqual({ code: 'budget_exceeded', message, liftsAt: untilAt });
+    expect(run.state.status).toBe('blocked');
+    expect(run.effects).toEqual([{ type: 'timer', at: untilAt }]);
+    run.others = { ...NOTHING_SPENT, tokens: -10 };
+    run.run();
+    // it waits for nobody: `run` stops where only a person could move it
+    expect(run.passTime()).toBe(true);
+    run.settle();
+    expect(run.state.status).toBe('completed');
+  });
+
+  it('is looked at once more when an agent is found', () => {
+    const run = new Scenario(template(['a'], shares(100)), { usage: USAGE });
+    run.send({ type: 'authorization', stage: 'a', action: 'execute-stage', decision: ALLOW });
+    expect(run.effects).toMatchObject([{ type: 'assign' }]);
+    run.others = { ...NOTHING_SPENT, tokens: 100 };
+    run.settle();
+    expect(run.seen('task_dispatched')).toEqual([]);
+    expect(run.state.stages[0]).toMatchObject({ status: 'running', block: { code: 'budget_exceeded' } });
+    expect(run.state.status).toBe('blocked');
+    expect(run.effects).toMatchObject([{ type: 'timer' }]);
+  });
+
+  it('has the stage fail where so configured', () => {
+    const run = new Scenario(template(['a', 'b'], shares(100, { onBreach: 'compensate' })), { usage: USAGE });
+    run.others = { ...NOTHING_SPENT, tokens: 95 };
+    run.run();
+    expect([run.state.status, run.state.error?.code]).toEqual(['failed', 'budget_exceeded']);
+    expect(run.state.stages[0]?.compensation.status).toBe('compensated');
+  });
+
+  it('is granted again to one instance, for one window', () => {
+    const run = new Scenario(template(['a', 'b'], shares(100)), { usage: USAGE });
+    run.others = { ...NOTHING_SPENT, tokens: 190 };
+    run.settle();
+    run.send({ type: 'resume', by: ANN, decision: ALLOW });
+    const fromAt = START - (START % WINDOW_MS);
+    expect(run.seen('budget_granted')).toEqual([
+      { type: 'budget_granted', stage: 'a', scope: 'shared', grants: 1, by: 'ann', fromAt },
+    ]);
+    expect(run.state.sharedGrants).toEqual({ fromAt, count: 1 });
+    run.settle();
+    expect(run.state.stages.map(({ status, block }) => [status, block?.code])).toEqual([
+      ['completed', undefined],
+      ['pending', 'budget_exceeded'],
+    ]);
+    run.now += WINDOW_MS;
+    run.settle();
+    run.send({ type: 'tick' });
+    // of the window before
+    expect(run.state.stages[1]?.block?.liftsAt).toBe(fromAt + 2 * WINDOW_MS);
+  });
+
+  it('charges what a commit adds, by the hour, and nothing where nothing is shared', () => {
+    const shape = template(['a'], shares(100));
+    const run = new Scenario(shape, { usage: USAGE });
+    const { state: before } = run;
+    run.settle();
+    expect(chargeOf(shape, before, run.state, START + 5)).toEqual({
+      workflow: 'ship',
+      hour: START - (START % 3_600_000),
+      spent: { tokens: 10, microUsd: 20, ms: 0 },
+    });
+    expect(chargeOf(shape, null, before, START)).toBeNull();
+    expect(chargeOf(shape, run.state, run.state, START)).toBeNull();
+    expect(chargeOf(template(['a']), null, run.state, START)).toBeNull();
+    for (const spent of [{ microUsd: 1 }, { ms: 1 }]) {
+      const [first] = before.stages;
+      if (first === undefined) throw new Error('there is a stage');
+      const after = { ...before, stages: [{ ...first, spent: { ...NOTHING_SPENT, ...spent } }] };
+      expect(chargeOf(shape, before, after, START)?.spent).toMatchObject(spent);
+    }
   });
 });

@@ -27,11 +27,33 @@ export interface Budget {
   readonly ms: number | null;
 }
 
+/** Of all instances of a template together, anew in each window of calendar time, UTC. */
+export interface SharedBudget extends Budget {
+  readonly per: 'hour' | 'day' | 'week' | 'month';
+}
+
+/** What the instances of a template have used together in a window, as far as it is known at this moment. */
+export interface SharedUse {
+  readonly spent: Spent;
+  /** Milliseconds since the epoch; the window ends before `untilAt`. */
+  readonly fromAt: number;
+  readonly untilAt: number;
+}
+
+/** What a commit adds to what the instances of a workflow have used together. */
+export interface Charge {
+  /** The template's name: its versions share what they use. */
+  readonly workflow: string;
+  /** Beginning of the hour; milliseconds since the epoch. */
+  readonly hour: number;
+  readonly spent: Spent;
+}
+
 /** `pause`: an operator decides whether it goes on; `compensate`: the stage fails. */
 export type OnBreach = 'pause' | 'compensate';
 
-/** Whose budget: the stage's own, or that of the whole instance. */
-export type BudgetScope = 'stage' | 'workflow';
+/** Whose budget: the stage's own, that of the whole instance, or what all instances of the template share. */
+export type BudgetScope = 'stage' | 'workflow' | 'shared';
 
 export const NOTHING_SPENT: Spent = { tokens: 0, microUsd: 0, ms: 0 };
 
@@ -43,16 +65,39 @@ export function plus(spent: Spent, usage: AttemptUsage | undefined, ms: number):
   };
 }
 
+/** `times` -1 takes `more` away. */
+export function sum(spent: Spent, more: Spent, times: 1 | -1 = 1): Spent {
+  return {
+    tokens: spent.tokens + times * more.tokens,
+    microUsd: spent.microUsd + times * more.microUsd,
+    ms: spent.ms + times * more.ms,
+  };
+}
+
 /** Of all stages, in all their runs. */
 export function spentBy({ stages }: Pick<WorkflowInstance, 'stages'>): Spent {
-  return stages.reduce(
-    (sum, { spent }) => ({
-      tokens: sum.tokens + spent.tokens,
-      microUsd: sum.microUsd + spent.microUsd,
-      ms: sum.ms + spent.ms,
-    }),
-    NOTHING_SPENT,
-  );
+  return stages.reduce((all, { spent }) => sum(all, spent), NOTHING_SPENT);
+}
+
+const HOUR_MS = 3_600_000;
+
+/** Null: the template's instances share no budget, or nothing was used. */
+export function chargeOf(
+  template: WorkflowTemplate,
+  previous: WorkflowInstance | null,
+  next: WorkflowInstance,
+  at: number,
+): Charge | null {
+  if (template.sharedBudget === undefined) return null;
+  const spent = previous === null ? spentBy(next) : sum(spentBy(next), spentBy(previous), -1);
+  if (spent.tokens === 0 && spent.microUsd === 0 && spent.ms === 0) return null;
+  return { workflow: template.name, hour: at - (at % HOUR_MS), spent };
+}
+
+/** How often the shared budget of this window was granted to the instance again. */
+export function sharedGrantsOf(instance: WorkflowInstance, { fromAt }: SharedUse): number {
+  const { sharedGrants } = instance;
+  return sharedGrants?.fromAt === fromAt ? sharedGrants.count : 0;
 }
 
 /** What the budget amounts to after an operator has granted it again so many times. */
@@ -65,11 +110,19 @@ export function allowance(budget: Budget | null, grants: number): Budget {
   };
 }
 
+/** The highest share that is used of an amount with a limit. */
+export function usedRatio(budget: Budget, spent: Spent): number {
+  const ratioOf = (key: keyof Budget) => spent[key] / (budget[key] ?? Number.POSITIVE_INFINITY);
+  return Math.max(ratioOf('tokens'), ratioOf('microUsd'), ratioOf('ms'));
+}
+
 export interface Breach {
   readonly scope: BudgetScope;
   /** How often the budget has to have been granted again for the stage to go on. */
   readonly grants: number;
   readonly message: string;
+  /** The window that it is for: the budget is whole again from `untilAt` on. */
+  readonly window?: Pick<SharedUse, 'fromAt' | 'untilAt'>;
 }
 
 const UNITS = {
@@ -83,12 +136,35 @@ export function breachesOf(
   template: WorkflowTemplate,
   instance: WorkflowInstance,
   stage: StageState,
+  shared: (instance: WorkflowInstance) => SharedUse,
 ): readonly Breach[] {
   const own = stageTemplateOf(template, stage.name).budget;
   return [
-    ...breach('stage', `stage \`${stage.name}\``, own, stage.grants, stage.spent),
-    ...breach('workflow', `instance \`${instance.id}\``, template.budget, instance.grants, spentBy(instance)),
+    ...breach('stage', `stage \`${stage.name}\` has`, own, stage.grants, stage.spent),
+    ...breach(
+      'workflow',
+      `instance \`${instance.id}\` has`,
+      template.budget,
+      instance.grants,
+      spentBy(instance),
+    ),
+    ...sharedBreach(template, instance, shared),
   ];
+}
+
+function sharedBreach(
+  { name, sharedBudget }: WorkflowTemplate,
+  instance: WorkflowInstance,
+  shared: (instance: WorkflowInstance) => SharedUse,
+): readonly Breach[] {
+  if (sharedBudget === undefined) return [];
+  const use = shared(instance);
+  const { fromAt, untilAt, spent } = use;
+  const subject = `in this ${sharedBudget.per} the instances of \`${name}\` have`;
+  return breach('shared', subject, sharedBudget, sharedGrantsOf(instance, use), spent).map((found) => ({
+    ...found,
+    window: { fromAt, untilAt },
+  }));
 }
 
 function breach(
@@ -110,5 +186,5 @@ function breach(
     over.push(`${UNITS[key](spent[key])} of ${UNITS[key](most)}`);
   }
   if (over.length === 0) return [];
-  return [{ scope, grants: needed, message: `${subject} has used ${over.join(' and ')}` }];
+  return [{ scope, grants: needed, message: `${subject} used ${over.join(' and ')}` }];
 }

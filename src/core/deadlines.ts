@@ -55,9 +55,10 @@ function isHalted(instance: WorkflowInstance): boolean {
 function forwardDueAt(stage: StageState, halted: boolean, now: number): number {
   const never = Number.POSITIVE_INFINITY;
   if (stage.status === 'waiting_approval' && !halted) return stage.approval?.deadlineAt ?? never;
-  if (stage.status !== 'running') return never;
+  const liftsAt = stage.block?.liftsAt ?? never;
+  if (stage.status !== 'running') return liftsAt;
   // while the stage is blocked none of its tasks is dispatched
-  return Math.min(stage.deadlineAt ?? never, stage.block === null ? tasksDueAt(stage.tasks, now) : never);
+  return Math.min(stage.deadlineAt ?? never, stage.block === null ? tasksDueAt(stage.tasks, now) : liftsAt);
 }
 
 function tasksDueAt(tasks: readonly TaskState[], now: number): number {
@@ -80,6 +81,7 @@ export function expire(draft: Draft): void {
     for (const stage of draft.state.stages) {
       if (stage.status === 'running' && hasPassed(draft, stage.deadlineAt)) expireStage(draft, stage.name);
       if (stage.status === 'waiting_approval' && !halted) expireApproval(draft, stage);
+      expireBlock(draft, stage.name);
     }
   }
   for (const stage of draft.state.stages) {
@@ -106,6 +108,12 @@ function expireWorkflow(draft: Draft): void {
   );
   const pending = draft.state.stages.filter((stage) => stage.status === 'pending');
   for (const stage of open.length > 0 ? open : pending.slice(0, 1)) failStage(draft, stage.name, cause);
+}
+
+/** Unless it has failed meanwhile, which lifts its block. */
+function expireBlock(draft: Draft, name: string): void {
+  const liftsAt = draft.stage(name).block?.liftsAt ?? null;
+  if (hasPassed(draft, liftsAt)) draft.emit({ type: 'stage_unblocked', stage: name });
 }
 
 function expireStage(draft: Draft, name: string): void {

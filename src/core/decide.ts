@@ -6,7 +6,7 @@ import { assert, failure, VaporaError } from './errors.js';
 import type { WorkflowEvent } from './events.js';
 import { applyEntry } from './evolve.js';
 import { failAttempt, failStage } from './fail-stage.js';
-import { advance } from './forward.js';
+import { advance, stopIfOverspent } from './forward.js';
 import type { Moment, WorkflowInput } from './inputs.js';
 import {
   type BlobRef,
@@ -148,6 +148,8 @@ function onAssigned(draft: Draft, input: InputOf<'assigned'>): void {
   const task = awaitingTask(draft, input);
   if (task === undefined) return;
   const { stage, role, kind, assignment } = input;
+  // since it was asked for, others may have used what they share
+  if (kind === 'execute' && stopIfOverspent(draft, stage)) return;
   const timeoutMs = kind === 'compensate' ? draft.stageTemplate(stage).compensationTimeoutMs : null;
   draft.emit({
     type: 'task_dispatched',

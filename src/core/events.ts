@@ -101,6 +101,8 @@ export type WorkflowEvent =
       readonly scope: BudgetScope;
       readonly grants: number;
       readonly by: string;
+      /** Of what is shared: the beginning of the window that it is granted for. */
+      readonly fromAt?: number;
     }
   | { readonly type: 'stage_completed'; readonly stage: string }
   | { readonly type: 'stage_failed'; readonly stage: string; readonly error: Failure }

@@ -199,7 +199,11 @@ function moved(instance: WorkflowInstance, to: InstanceStatus): WorkflowInstance
 }
 
 function granted(instance: WorkflowInstance, event: EventOf<'budget_granted'>): WorkflowInstance {
-  const { scope, grants } = event;
+  const { scope, grants, fromAt } = event;
+  if (scope === 'shared') {
+    assert(fromAt !== undefined, 'what is shared is granted for a window');
+    return { ...instance, sharedGrants: { fromAt, count: grants } };
+  }
   if (scope === 'workflow') return { ...instance, grants };
   return withStage(instance, event.stage, (stage) => ({ ...stage, grants }));
 }

@@ -14,7 +14,7 @@ import {
 } from './instance.js';
 import { irreversiblePassed } from './passed.js';
 import { advanceRollback, planRollback } from './saga.js';
-import { type StageTemplate, stageTemplateOf } from './template.js';
+import { type StageTemplate, stageTemplateOf, type WorkflowTemplate } from './template.js';
 
 export function advance(draft: Draft): void {
   advanceRollback(draft);
@@ -57,22 +57,33 @@ function stopOverspent(draft: Draft): StageState | undefined {
   const { template } = draft;
   for (const stageTemplate of template.stages) {
     const { name } = stageTemplate;
-    if (template.budget === null && stageTemplate.budget === null) continue;
+    if (!hasBudget(template, stageTemplate)) continue;
     const stage = draft.stage(name);
     const hasMore =
       isReady(draft.state, stage, stageTemplate) ||
       (stage.status === 'running' && stage.tasks.some((task) => task.status === 'pending'));
     if (stage.block !== null || !hasMore) continue;
-    const [breach] = breachesOf(template, draft.state, stage);
-    if (breach === undefined) continue;
-    const { message } = breach;
-    if (template.onBreach === 'compensate') {
-      failStage(draft, name, failure('budget_exceeded', message));
-      return draft.stage(name);
-    }
-    draft.emit({ type: 'stage_blocked', stage: name, block: { code: 'budget_exceeded', message } });
+    if (stopIfOverspent(draft, name) && template.onBreach === 'compensate') return draft.stage(name);
   }
   return undefined;
+}
+
+function hasBudget({ budget, sharedBudget }: WorkflowTemplate, stage: StageTemplate): boolean {
+  return budget !== null || sharedBudget !== undefined || stage.budget !== null;
+}
+
+/** Holds the stage, or fails it, where nothing more of it may be dispatched; answers whether it did. */
+export function stopIfOverspent(draft: Draft, name: string): boolean {
+  const { template, state, moment } = draft;
+  const [breach] = breachesOf(template, state, draft.stage(name), (of) => moment.shared(of));
+  if (breach === undefined) return false;
+  const { message, window } = breach;
+  if (template.onBreach === 'compensate') failStage(draft, name, failure('budget_exceeded', message));
+  else {
+    const lifts = window === undefined ? {} : { liftsAt: window.untilAt };
+    draft.emit({ type: 'stage_blocked', stage: name, block: { code: 'budget_exceeded', message, ...lifts } });
+  }
+  return true;
 }
 
 function completeStages(draft: Draft): void {

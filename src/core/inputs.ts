@@ -1,5 +1,5 @@
 /** What can arrive at an instance: a caller's wish, an agent's word, the authorizer's, the clock's. */
-import type { AttemptUsage } from './budget.js';
+import type { AttemptUsage, SharedUse } from './budget.js';
 import type { Failure } from './errors.js';
 import type { Assignment } from './events.js';
 import type {
@@ -10,10 +10,11 @@ import type {
   StageAction,
   StepResult,
   TaskAddress,
+  WorkflowInstance,
 } from './instance.js';
 import type { Digest } from './names.js';
 
-/** What `decide` may not find out by itself: time, chance and digests are arguments. */
+/** What `decide` may not find out by itself: time, chance, digests and what others have used are arguments. */
 export interface Moment {
   /** Milliseconds since the epoch. */
   readonly now: number;
@@ -21,6 +22,8 @@ export interface Moment {
   random(): number;
   /** SHA-256 of UTF-8 text. */
   digest(text: string): Digest;
+  /** What the instance's template has used of its shared budget, what `instance` has used since it was committed included. */
+  shared(instance: WorkflowInstance): SharedUse;
 }
 
 /** Somebody's wish together with the authorizer's word on it; a deny is recorded and changes nothing else. */

@@ -157,6 +157,8 @@ export interface StageBlock {
   readonly message: string;
   /** Role that nobody serves. */
   readonly role?: string;
+  /** From then on the stage goes on by itself. */
+  readonly liftsAt?: number;
 }
 
 export interface CompensationState {
@@ -230,6 +232,8 @@ export interface WorkflowInstance {
   readonly retryOf: InstanceId | null;
   /** How often an operator has granted the budget of the whole instance again. */
   readonly grants: number;
+  /** How often what it shares with others was granted to it again, in the window that begins at `fromAt`. Absent: never. */
+  readonly sharedGrants?: { readonly fromAt: number; readonly count: number };
 }
 
 export function isTerminal(status: InstanceStatus): boolean {

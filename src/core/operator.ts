@@ -5,7 +5,13 @@ import type { Draft } from './draft.js';
 import { failure, VaporaError } from './errors.js';
 import { failStage } from './fail-stage.js';
 import { WISH_ACTIONS, type WishInput } from './inputs.js';
-import { findStage, isTerminal, type RollbackTarget, type StageState } from './instance.js';
+import {
+  findStage,
+  isTerminal,
+  type RollbackTarget,
+  type StageState,
+  type WorkflowInstance,
+} from './instance.js';
 import { passedStages } from './passed.js';
 import { floorOf, planRollback } from './saga.js';
 
@@ -191,8 +197,11 @@ function resumeBlocked(draft: Draft, by: string): void {
 /** Who lets a stage go on that has used its budget up grants it again, as often as it takes. */
 function unblock(draft: Draft, { name, block }: StageState, by: string): void {
   if (block?.code === 'budget_exceeded') {
-    for (const { scope, grants } of breachesOf(draft.template, draft.state, draft.stage(name))) {
-      draft.emit({ type: 'budget_granted', stage: name, scope, grants, by });
+    const { template, state, moment } = draft;
+    const shared = (of: WorkflowInstance) => moment.shared(of);
+    for (const { scope, grants, window } of breachesOf(template, state, draft.stage(name), shared)) {
+      const of = window === undefined ? {} : { fromAt: window.fromAt };
+      draft.emit({ type: 'budget_granted', stage: name, scope, grants, by, ...of });
     }
   }
   draft.emit({ type: 'stage_unblocked', stage: name });

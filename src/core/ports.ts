@@ -3,7 +3,7 @@
  * Only the composition root names them.
  */
 import type { AuthorizationRequest } from './authorizer.js';
-import type { AttemptUsage } from './budget.js';
+import type { AttemptUsage, Charge } from './budget.js';
 import type { Failure } from './errors.js';
 import type { Entry, WorkflowEvent } from './events.js';
 import type {
@@ -35,6 +35,8 @@ export interface Commit {
   readonly at: number;
   /** At least one. */
   readonly events: readonly WorkflowEvent[];
+  /** What it adds to what the workflow's instances have used together; null: nothing that anybody counts. */
+  readonly charge: Charge | null;
 }
 
 /** An instance without its stages: what lists show. */
@@ -113,6 +115,8 @@ export interface InstancePage {
  * - Templates and blobs are immutable and content-addressed: saving the same again is no error and costs no second copy. Both
  *   must be saved before a commit refers to them. `loadBlob` answers null for an unknown digest, and throws `store_unreadable`
  *   where the bytes no longer match the digest.
+ * - `charges` answers what commits have charged, by workflow and hour, from the hour `since` on: a commit and its charge are on disk
+ *   together or not at all, and stay when the instance is deleted.
  * - Deliberately missing: queries over events, and any change of a saved entry.
  */
 export interface WorkflowStore {
@@ -129,6 +133,7 @@ export interface WorkflowStore {
   loadTemplate(hash: Digest): Promise<WorkflowTemplate | null>;
   saveBlob(bytes: Uint8Array): Promise<Digest>;
   loadBlob(digest: Digest): Promise<Uint8Array | null>;
+  charges(since: number): Promise<readonly Charge[]>;
   /** Waits for what is under way, writes what was put off, lets go of the lock. Idempotent. */
   close(): Promise<void>;
 }

@@ -3,7 +3,7 @@
  * `decide`. Checks on the way that the fold of the events is the state and keeps the transitions it saw.
  */
 import { createHash } from 'node:crypto';
-import type { AttemptUsage } from './budget.js';
+import { type AttemptUsage, NOTHING_SPENT, type Spent, spentBy, sum } from './budget.js';
 import { type CreateInput, decide, decideCreate } from './decide.js';
 import { type Effect, effectsOf } from './effects.js';
 import { assert, failure } from './errors.js';
@@ -21,6 +21,8 @@ import {
 import { recordTransitions } from './transitions.suite.js';
 
 export const START = 1_700_000_000_000;
+/** Of the windows in which a budget is shared. */
+export const WINDOW_MS = 86_400_000;
 
 export function digestOf(text: string): Digest {
   return asDigest(createHash('sha256').update(text).digest('hex'));
@@ -105,6 +107,8 @@ export class Scenario {
   now = START;
   random = 0;
   state: WorkflowInstance;
+  /** What other instances have used of what is shared, in the present window. */
+  others: Spent = NOTHING_SPENT;
   readonly #replies: Map<string, Reply[]>;
   readonly #denials: Map<string, number>;
   readonly #given = new Map<string, Reply>();
@@ -127,7 +131,11 @@ export class Scenario {
   }
 
   get moment(): Moment {
-    return { now: this.now, random: () => this.random, digest: digestOf };
+    const shared = (instance: WorkflowInstance) => {
+      const fromAt = this.now - (this.now % WINDOW_MS);
+      return { fromAt, untilAt: fromAt + WINDOW_MS, spent: sum(this.others, spentBy(instance)) };
+    };
+    return { now: this.now, random: () => this.random, digest: digestOf, shared };
   }
 
   get effects(): Effect[] {

@@ -1,5 +1,5 @@
 /** A workflow template: what `[[workflows]]` describes, validated, with every default filled in. Immutable. */
-import type { Budget, OnBreach } from './budget.js';
+import type { Budget, OnBreach, SharedBudget } from './budget.js';
 import { assert } from './errors.js';
 import type { Digest } from './names.js';
 import type { Trigger } from './trigger.js';
@@ -62,6 +62,8 @@ export interface WorkflowTemplate {
   readonly sagaParallelism: number;
   /** What the tasks of one instance may use; null: no limit. */
   readonly budget: Budget | null;
+  /** What the tasks of all instances may use together. Absent: no limit; templates without one have the hash that they always had. */
+  readonly sharedBudget?: SharedBudget;
   /** What becomes of a stage that would go on although a budget is used up. */
   readonly onBreach: OnBreach;
 }

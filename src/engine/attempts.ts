@@ -175,12 +175,16 @@ export class Attempts {
     }
   }
 
-  /** Only now is the agent free again: what it made is safe, so the next task of its role may well be this instance's. */
+  /**
+   * Only now is the agent free again: what it made is safe, so the next task of its role may well be this instance's. Whoever else
+   * gets the agent decides after this instance, and so knows what the attempt has used of what they share.
+   */
   #deliver(taskId: string, input: OutcomeInput): boolean | Promise<boolean> {
     if (this.#running.get(taskId)?.isStopped) return false;
     this.#running.delete(taskId);
+    const asked = this.#owner.ask(input);
     this.#shell.swarm.release(taskId, input.type === 'succeeded' ? 'success' : 'failure');
-    return this.#owner.ask(input).then(
+    return asked.then(
       (instance) => isApplied(instance, input),
       // the engine has failed, and says so itself
       () => false,

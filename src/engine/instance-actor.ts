@@ -3,6 +3,7 @@
  * then do. Questions that change nothing in the world (the authorizer, the swarm) are answered before the commit, so that a stage's
  * end, the permit of the next and its dispatch are one commit.
  */
+import { chargeOf } from '../core/budget.js';
 import { type Decided, decideNext } from '../core/decide.js';
 import { asksFor, effectsOf, type Question } from '../core/effects.js';
 import { assert, VaporaError } from '../core/errors.js';
@@ -186,7 +187,7 @@ export class InstanceActor {
 
   async #turn(messages: readonly Message[]): Promise<void> {
     const stored = this.#stored;
-    const moment = momentOf(this.#shell.clock, stored?.instance.updatedAt ?? 0);
+    const moment = momentOf(this.#shell, this.#template, stored?.instance ?? null);
     const turn: Turn = { state: stored?.instance ?? null, events: [], moment };
     const granted: Message[] = [];
     try {
@@ -257,7 +258,7 @@ export class InstanceActor {
         if (effect.type !== 'authorize' && effect.type !== 'assign') continue;
         // an answer before may have made an end of it, and an agent must not be held for nothing
         if (hasAnswered && !asksFor(this.#template, turn.state, effect, now)) continue;
-        const input = this.#answer(turn.state, effect);
+        const input = this.#answer(turn.state, effect, turn.moment);
         if (input === null) continue;
         append(turn, decideNext(this.#template, turn.state, input, turn.moment));
         // answers raise questions: the list is made anew once it has been gone through
@@ -266,10 +267,11 @@ export class InstanceActor {
     }
   }
 
-  #answer(state: WorkflowInstance, effect: Question): WorkflowInput | null {
+  #answer(state: WorkflowInstance, effect: Question, moment: Moment): WorkflowInput | null {
     if (effect.type === 'authorize') {
       const { stage, action } = effect;
-      const decision = this.#shell.authorizer.authorize(stageRequest(this.#template, state, stage, action));
+      const request = stageRequest(this.#template, state, stage, action, moment.shared(state));
+      const decision = this.#shell.authorizer.authorize(request);
       if (decision.effect === 'deny') {
         this.#shell.log.warn({ instance: this.id, stage, action, reason: decision.reason }, 'denied');
       }
@@ -301,7 +303,10 @@ export class InstanceActor {
     assert(turn.state !== null, 'there is something to commit');
     const next = { ...turn.state, revision: (previous?.instance.revision ?? 0) + 1 };
     const at = turn.moment.now;
-    this.#stored = await this.#shell.store.save({ previous, next, at, events: turn.events });
+    const charge = chargeOf(this.#template, previous?.instance ?? null, next, at);
+    // at once: whoever decides meanwhile must not go by less than what was used
+    if (charge !== null) this.#shell.tally.add(charge);
+    this.#stored = await this.#shell.store.save({ previous, next, at, events: turn.events, charge });
     this.#announce(previous?.instance ?? null, next, at, turn.events);
   }
 

@@ -8,8 +8,15 @@ import { canonicalJson } from '../config/canonical.js';
 import { defineWorkflow } from '../config/define.js';
 import type { EventRecord } from '../core/events.js';
 import { applyEntry } from '../core/evolve.js';
-import type { WorkflowInstance } from '../core/instance.js';
-import type { Authorizer, Commit, StoredInstance, WorkflowStore } from '../core/ports.js';
+import type { Decision, WorkflowInstance } from '../core/instance.js';
+import type {
+  AuthorizationContext,
+  AuthorizationRequest,
+  Authorizer,
+  Commit,
+  StoredInstance,
+  WorkflowStore,
+} from '../core/ports.js';
 import type { WorkflowTemplate } from '../core/template.js';
 import { emptyMemory, type MemoryData, MemoryWorkflowStore } from '../store/memory.js';
 import { TestClock } from '../testing/test-clock.js';
@@ -64,7 +71,25 @@ export class TestStore implements WorkflowStore {
   readonly saveTemplate: WorkflowStore['saveTemplate'] = (template) => this.#inner.saveTemplate(template);
   readonly loadTemplate: WorkflowStore['loadTemplate'] = (hash) => this.#inner.loadTemplate(hash);
   readonly loadBlob: WorkflowStore['loadBlob'] = (digest) => this.#inner.loadBlob(digest);
+  readonly charges: WorkflowStore['charges'] = (since) => this.#inner.charges(since);
   readonly close: WorkflowStore['close'] = () => this.#inner.close();
+}
+
+/** Allows everything, and keeps what it was asked. */
+export class RecordingAuthorizer implements Authorizer {
+  readonly isEnforcing = true;
+  readonly policySet = null;
+  readonly asked: AuthorizationRequest[] = [];
+
+  authorize(request: AuthorizationRequest): Decision {
+    this.asked.push(request);
+    return { effect: 'allow', policies: ['p'], reason: 'permitted by p', errors: [], policySet: null };
+  }
+
+  /** Contexts of what was asked about an action, in order. */
+  contextsOf(action: string): AuthorizationContext[] {
+    return this.asked.filter((request) => request.action === action).map(({ context }) => context);
+  }
 }
 
 export interface RigOptions {

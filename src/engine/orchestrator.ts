@@ -1,6 +1,7 @@
 /** The engine: owns the instances' actors, wakes them, and answers callers. */
 import type { Logger } from 'pino';
 import type { Notice, RollbackPreview, StartRequest, StartResult, WorkflowApi } from '../core/api.js';
+import { type SharedUse, usedRatio } from '../core/budget.js';
 import { denied } from '../core/decide.js';
 import { assert, VaporaError } from '../core/errors.js';
 import { WISH_ACTIONS, type WishInput } from '../core/inputs.js';
@@ -22,6 +23,7 @@ import { SagaCompensator } from './saga-compensator.js';
 import { momentOf, type Shell } from './shell.js';
 import { checkStart, type StartLimits } from './start.js';
 import { Starts } from './starts.js';
+import { Tally } from './tally.js';
 import { TimerQueue } from './timers.js';
 
 export interface OrchestratorOptions {
@@ -49,6 +51,7 @@ export class WorkflowOrchestrator extends InstanceReads implements WorkflowApi {
   readonly failed: Promise<VaporaError>;
   readonly swarm: SwarmCoordinator;
   readonly saga = new SagaCompensator();
+  readonly #tally: Tally;
   readonly agentWords: AgentWords;
   readonly #options: OrchestratorOptions;
   readonly #shell: Shell;
@@ -73,6 +76,7 @@ export class WorkflowOrchestrator extends InstanceReads implements WorkflowApi {
     this.failed = new Promise((resolve) => {
       this.#announceFailure = resolve;
     });
+    this.#tally = new Tally(store, clock);
     this.#timers = new TimerQueue(clock, (id) => this.#wakeAndSend(asInstanceId(id)));
     this.swarm = new SwarmCoordinator({
       clock,
@@ -93,6 +97,7 @@ export class WorkflowOrchestrator extends InstanceReads implements WorkflowApi {
       authorizer,
       clock,
       swarm: this.swarm,
+      tally: this.#tally,
       timers: this.#timers,
       log,
       observer,
@@ -150,19 +155,36 @@ export class WorkflowOrchestrator extends InstanceReads implements WorkflowApi {
     return this.#wish(id, { type: 'rollback', by, to: to ?? null });
   }
 
+  /** What the instances of a workflow have used together in the present window of their shared budget; null: they share none. */
+  async sharedUse(template: WorkflowTemplate): Promise<SharedUse | null> {
+    const { name, sharedBudget } = template;
+    if (sharedBudget === undefined) return null;
+    await this.#tally.ready(template);
+    return this.#tally.useOf(name, sharedBudget.per, this.#options.clock.now());
+  }
+
+  /** Of each workflow with a shared budget, the highest share that is used of an amount. */
+  sharedRatios(): readonly { readonly workflow: string; readonly ratio: number }[] {
+    const now = this.#options.clock.now();
+    return [...this.#options.templates.values()].flatMap(({ name: workflow, sharedBudget }) => {
+      if (sharedBudget === undefined) return [];
+      const { spent } = this.#tally.useOf(workflow, sharedBudget.per, now);
+      return [{ workflow, ratio: usedRatio(sharedBudget, spent) }];
+    });
+  }
+
   async previewRollback(id: string, to?: string): Promise<RollbackPreview> {
     const { instance } = await this.stored(id);
-    const moment = momentOf(this.#options.clock, instance.updatedAt);
-    return this.saga.preview(await this.#roster.templateOf(instance), instance, to ?? null, moment);
+    const template = await this.#roster.templateOf(instance);
+    const moment = momentOf(this.#shell, template, instance);
+    return this.saga.preview(template, instance, to ?? null, moment);
   }
 
   async retry(id: string, by: Principal): Promise<WorkflowInstance> {
     const { instance } = await this.stored(id);
     if (!isTerminal(instance.status)) return this.#wish(id, { type: 'retry', by });
     const template = await this.#roster.templateOf(instance);
-    const decision = this.#options.authorizer.authorize(
-      wishRequest(template, instance, { type: 'retry', by }),
-    );
+    const decision = this.#authorizeWish(template, instance, { type: 'retry', by });
     if (decision.effect === 'deny') return this.#wish(id, { type: 'retry', by });
     refuseUnlessRetryable(instance);
     return this.#starts.succeed(instance, template, decision);
@@ -220,6 +242,7 @@ export class WorkflowOrchestrator extends InstanceReads implements WorkflowApi {
   }
 
   async #recover(): Promise<number> {
+    for (const template of this.#options.templates.values()) await this.#tally.ready(template);
     const count = await this.#roster.wakeAll(() => this.#isClosing);
     if (this.#isClosing) return count;
     const roles = new Set(this.swarm.status().flatMap((agent) => agent.roles));
@@ -268,7 +291,7 @@ export class WorkflowOrchestrator extends InstanceReads implements WorkflowApi {
       this.refuseIfDown();
       // the commit that makes it may be on disk, and its actor not know yet
       const instance = actor.instance ?? stored.instance;
-      const decision = this.#options.authorizer.authorize(wishRequest(actor.template, instance, wish));
+      const decision = this.#authorizeWish(actor.template, instance, wish);
       asked.push({ decision, answer: this.#callers.wait(actor.ask({ ...wish, decision } as WishInput)) });
     });
     const [wished] = asked;
@@ -276,6 +299,15 @@ export class WorkflowOrchestrator extends InstanceReads implements WorkflowApi {
     const after = await wished.answer;
     if (wished.decision.effect === 'deny') throw denied(WISH_ACTIONS[wish.type], wished.decision);
     return after;
+  }
+
+  #authorizeWish(
+    template: WorkflowTemplate,
+    instance: WorkflowInstance,
+    wish: Parameters<typeof wishRequest>[2],
+  ): Decision {
+    const { shared } = momentOf(this.#shell, template, instance);
+    return this.#options.authorizer.authorize(wishRequest(template, instance, wish, shared(instance)));
   }
 
   // ---- surroundings ------------------------------------------------------------------------------------------------

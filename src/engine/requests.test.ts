@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { AuthorizationRequest } from '../core/ports.js';
 import { summaryOf } from '../store/listing.js';
-import { ANN, BOB, Hand, Rig, workflow } from './orchestrator.suite.js';
+import { ANN, BOB, Hand, RecordingAuthorizer, Rig, workflow } from './orchestrator.suite.js';
 import { readRequest } from './requests.js';
 
 const NO_LIMITS = { tokens: -1, microUsd: -1, seconds: -1 };
@@ -10,22 +10,7 @@ const AMOUNTS = { tokens: 0, microUsd: 0, seconds: expect.any(Number) };
 
 /** Everything that the authorizer was asked while a gated workflow ran to its end. */
 async function asked(): Promise<Map<string, AuthorizationRequest>> {
-  const requests = new Map<string, AuthorizationRequest>();
-  const allow = {
-    effect: 'allow',
-    policies: ['p'],
-    reason: 'permitted by p',
-    errors: [],
-    policySet: null,
-  } as const;
-  const authorizer = {
-    isEnforcing: true,
-    policySet: null,
-    authorize: (request: AuthorizationRequest) => {
-      requests.set(`${request.action} ${request.resource.id}`, request);
-      return allow;
-    },
-  };
+  const authorizer = new RecordingAuthorizer();
   const stages = [
     'a',
     { name: 'b', agents: ['do', 'check'], approval_required: true },
@@ -41,7 +26,7 @@ async function asked(): Promise<Map<string, AuthorizationRequest>> {
   await rig.api.approve('x', 'b', BOB);
   await rig.api.untilRest('x');
   await rig.api.resume('x', BOB);
-  return requests;
+  return new Map(authorizer.asked.map((request) => [`${request.action} ${request.resource.id}`, request]));
 }
 
 describe('the authorizer', () => {
@@ -59,6 +44,8 @@ describe('the authorizer', () => {
       budget: NO_LIMITS,
       stageSpent: AMOUNTS,
       stageBudget: NO_LIMITS,
+      sharedSpent: AMOUNTS,
+      sharedBudget: NO_LIMITS,
     };
     const bob = { type: 'User', id: 'bob', groups: [] };
     const engine = { type: 'Orchestrator', id: 'vapora-orchestrator', groups: [] };

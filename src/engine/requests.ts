@@ -1,5 +1,12 @@
 /** What the authorizer is asked, for the engine's own actions and for people's. */
-import { allowance, type Budget, NOTHING_SPENT, spentBy } from '../core/budget.js';
+import {
+  allowance,
+  type Budget,
+  NOTHING_SPENT,
+  type SharedUse,
+  sharedGrantsOf,
+  spentBy,
+} from '../core/budget.js';
 import type { WishInput } from '../core/inputs.js';
 import { WISH_ACTIONS } from '../core/inputs.js';
 import { findStage, type Principal, type StageAction, type WorkflowInstance } from '../core/instance.js';
@@ -14,15 +21,17 @@ export function stageRequest(
   instance: WorkflowInstance,
   stage: string,
   action: StageAction,
+  use: SharedUse,
 ): AuthorizationRequest {
   const resource = { type: 'Stage', id: stage, workflow: template.name } as const;
-  return { principal: ORCHESTRATOR, action, resource, context: contextOf(template, instance, stage) };
+  return { principal: ORCHESTRATOR, action, resource, context: contextOf(template, instance, use, stage) };
 }
 
 export function wishRequest(
   template: WorkflowTemplate,
   instance: WorkflowInstance,
   wish: Pick<WishInput, 'type' | 'by'> & { readonly stage?: string },
+  use: SharedUse,
 ): AuthorizationRequest {
   const { type, by } = wish;
   const isAboutStage = type === 'approve' || type === 'reject';
@@ -32,7 +41,7 @@ export function wishRequest(
     resource: isAboutStage
       ? { type: 'Stage', id: wish.stage ?? '', workflow: template.name }
       : { type: 'Instance', id: instance.id, workflow: template.name },
-    context: contextOf(template, instance, wish.stage),
+    context: contextOf(template, instance, use, wish.stage),
   };
 }
 
@@ -114,16 +123,25 @@ const NO_AMOUNTS = {
   budget: toAmounts(allowance(null, 0)),
   stageSpent: toAmounts(NOTHING_SPENT),
   stageBudget: toAmounts(allowance(null, 0)),
+  sharedSpent: toAmounts(NOTHING_SPENT),
+  sharedBudget: toAmounts(allowance(null, 0)),
 };
 
-function amountsOf(template: WorkflowTemplate, instance: WorkflowInstance, name?: string): typeof NO_AMOUNTS {
+function amountsOf(
+  template: WorkflowTemplate,
+  instance: WorkflowInstance,
+  use: SharedUse,
+  name?: string,
+): typeof NO_AMOUNTS {
   const spent = toAmounts(spentBy(instance));
   const budget = toAmounts(allowance(template.budget, instance.grants));
+  const sharedBudget = toAmounts(allowance(template.sharedBudget ?? null, sharedGrantsOf(instance, use)));
+  const all = { ...NO_AMOUNTS, spent, budget, sharedSpent: toAmounts(use.spent), sharedBudget };
   const stage = name === undefined ? undefined : findStage(instance, name);
-  if (stage === undefined) return { ...NO_AMOUNTS, spent, budget };
+  if (stage === undefined) return all;
   const own = template.stages.find((candidate) => candidate.name === name)?.budget ?? null;
   const stageBudget = toAmounts(allowance(own, stage.grants));
-  return { spent, budget, stageSpent: toAmounts(stage.spent), stageBudget };
+  return { ...all, stageSpent: toAmounts(stage.spent), stageBudget };
 }
 
 /** Whole seconds, rounded up: what was used counts. */
@@ -152,6 +170,7 @@ function userOf(by: Principal): AuthorizationRequest['principal'] {
 function contextOf(
   template: WorkflowTemplate,
   instance: WorkflowInstance,
+  use: SharedUse,
   stage?: string,
 ): AuthorizationContext {
   const stageTemplate = template.stages.find((candidate) => candidate.name === stage);
@@ -165,6 +184,6 @@ function contextOf(
       approval?.status === 'approved' && approval.by !== null ? [{ stage: name, by: approval.by }] : [],
     ),
     irreversible: stageTemplate?.irreversible ?? false,
-    ...amountsOf(template, instance, stage),
+    ...amountsOf(template, instance, use, stage),
   };
 }

@@ -186,6 +186,7 @@ export class Roster implements Iterable<InstanceActor> {
 
   /** Resolves once the template is on disk: an instance must never outlive what it was started with. */
   async keepTemplate(template: WorkflowTemplate): Promise<void> {
+    await this.#shell.tally.ready(template);
     if (this.#templates.has(template.hash)) return;
     await this.#shell.store.saveTemplate(template);
     this.#templates.set(template.hash, template);
@@ -196,6 +197,7 @@ export class Roster implements Iterable<InstanceActor> {
     if (known !== undefined) return known;
     const template = await this.#shell.store.loadTemplate(instance.templateHash);
     assert(template !== null, `the template of ${instance.id} was saved before it`);
+    await this.#shell.tally.ready(template);
     this.#templates.set(instance.templateHash, template);
     return template;
   }

@@ -2,9 +2,12 @@
 import type { Logger } from 'pino';
 import type { Notice } from '../core/api.js';
 import type { Moment } from '../core/inputs.js';
+import type { WorkflowInstance } from '../core/instance.js';
 import type { AgentTransport, Authorizer, Clock, EngineObserver, WorkflowStore } from '../core/ports.js';
+import type { WorkflowTemplate } from '../core/template.js';
 import type { SwarmCoordinator } from '../swarm/coordinator.js';
 import { sha256 } from './digest.js';
+import type { Tally } from './tally.js';
 import type { TimerQueue } from './timers.js';
 
 export interface Shell {
@@ -13,6 +16,7 @@ export interface Shell {
   readonly authorizer: Authorizer;
   readonly clock: Clock;
   readonly swarm: SwarmCoordinator;
+  readonly tally: Tally;
   readonly timers: TimerQueue;
   readonly log: Logger;
   readonly observer: EngineObserver;
@@ -24,6 +28,13 @@ export interface Shell {
   fail(error: unknown): void;
 }
 
-export function momentOf(clock: Clock, notBefore: number): Moment {
-  return { now: Math.max(clock.now(), notBefore), random: () => clock.random(), digest: sha256 };
+/** For decisions upon an instance of the template, as it is committed; null: there is none yet. */
+export function momentOf(
+  { clock, tally }: Pick<Shell, 'clock' | 'tally'>,
+  template: WorkflowTemplate,
+  committed: WorkflowInstance | null,
+): Moment {
+  const now = Math.max(clock.now(), committed?.updatedAt ?? 0);
+  const shared = tally.useFor(template, committed, now);
+  return { now, random: () => clock.random(), digest: sha256, shared };
 }

@@ -116,7 +116,7 @@ export class Starts {
   ): Promise<WorkflowInstance> {
     const { roster, callers, shell } = this.#parts;
     await roster.keepTemplate(template);
-    const moment = momentOf(shell.clock, 0);
+    const moment = momentOf(shell, template, null);
     const actor = roster.add(template, id, null);
     const events = decideCreate(template, create, moment);
     try {

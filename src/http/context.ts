@@ -14,6 +14,7 @@ import type { AllowAllAuthorizer } from '../auth/allow-all.js';
 import type { CedarAuthorizer } from '../auth/cedar.js';
 import type { EngineLimits } from '../config/settings.js';
 import type { AgentApi, WorkflowApi } from '../core/api.js';
+import type { SharedUse } from '../core/budget.js';
 import type { DecisionBook } from '../core/decision-log.js';
 import type { InstanceId } from '../core/names.js';
 import type { Clock, InstanceSummary } from '../core/ports.js';
@@ -63,6 +64,8 @@ export interface ServerContext {
   backup(): AsyncIterable<string>;
   /** Those that new instances are started with. */
   templates(): ReadonlyMap<string, WorkflowTemplate>;
+  /** What its instances have used together in the present window; null: they share no budget. */
+  sharedUse(template: WorkflowTemplate): Promise<SharedUse | null>;
   health(): HealthReport;
   ready(): ReadyReport;
 }

@@ -3,11 +3,13 @@
  * moment is asked for when somebody scrapes. `docs/operating/metrics.md` explains each, and a test keeps the two equal.
  */
 import type { Gauge } from 'prom-client';
+import type { AttemptUsage } from '../core/budget.js';
 import type { WorkflowEvent } from '../core/events.js';
 import { deadLettersOf, findStage, findTask, isTerminal, type WorkflowInstance } from '../core/instance.js';
 import type { Committed, EngineObserver, LiveCount } from '../core/ports.js';
 import { LabelBook } from './label-book.js';
 import { Meters, type MetricDescription } from './meters.js';
+import type { MetricSources } from './metric-sources.js';
 import { NO_OBSERVER } from './observers.js';
 
 const MAX_WORKFLOWS = 100;
@@ -19,22 +21,6 @@ const MAX_ACTIONS = 50;
 const SECONDS_OF_WORK = [0.01, 0.05, 0.1, 0.5, 1, 5, 15, 60, 300, 1_800, 7_200, 43_200];
 const SECONDS_OF_COMMIT = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 5];
 const BATCH_SIZES = [1, 2, 4, 8, 16, 32, 64, 128, 256];
-
-/** What is only known when somebody looks. */
-export interface MetricSources {
-  readonly queue: () => { readonly tasks: number; readonly oldestMs: number; readonly inFlight: number };
-  readonly agents: () => readonly {
-    readonly name: string;
-    readonly capacity: number;
-    readonly inFlight: number;
-    readonly successRate: number;
-  }[];
-  readonly store: () => {
-    readonly commits: number;
-    readonly journalRows: number;
-    readonly journalBytes: number;
-  };
-}
 
 export interface Retained {
   /** Instances by workflow. */
@@ -115,6 +101,16 @@ export class Metrics {
   readonly #resolved = this.#meters.counter(
     'vapora_dead_letters_resolved_total',
     'Dead letters that an operator closed by hand.',
+    ['workflow'],
+  );
+  readonly #tokens = this.#meters.counter(
+    'vapora_model_tokens_total',
+    'Tokens of language models, in and out, that attempts have used.',
+    ['workflow'],
+  );
+  readonly #cost = this.#meters.counter(
+    'vapora_model_cost_usd_total',
+    'What those cost, in US dollars, as the agents say.',
     ['workflow'],
   );
   readonly #inconsistent = this.#meters.histogram(
@@ -253,6 +249,7 @@ export class Metrics {
       case 'task_failed':
       case 'task_interrupted':
       case 'task_cancelled': {
+        if ('usage' in event && event.usage !== undefined) this.#use(workflow, event.usage);
         const dispatchedAt = previous === null ? null : findTask(previous, event)?.dispatchedAt;
         if (dispatchedAt == null) return false;
         const outcome = event.type.slice('task_'.length);
@@ -283,6 +280,11 @@ export class Metrics {
     }
   }
 
+  #use(workflow: string, { inputTokens, outputTokens, microUsd }: AttemptUsage): void {
+    this.#tokens.inc({ workflow }, inputTokens + outputTokens);
+    this.#cost.inc({ workflow }, microUsd / 1_000_000);
+  }
+
   /** Both labels together are what must stay few. */
   #stageOf(workflow: string, stage: string): readonly [string, string] {
     const pair = `${workflow}/${stage}`;
@@ -295,7 +297,7 @@ export class Metrics {
     this.#live.set(workflow, states);
   }
 
-  #addStateOfTheMoment({ queue, agents, store }: MetricSources): void {
+  #addStateOfTheMoment({ queue, agents, store, shared }: MetricSources): void {
     const live = this.#live;
     this.#meters.collected(
       'vapora_instances',
@@ -324,6 +326,16 @@ export class Metrics {
     );
     this.#meters.collected('vapora_tasks_in_flight', 'Attempts that are with agents.', [], (gauge) =>
       gauge.set(queue().inFlight),
+    );
+    this.#meters.collected(
+      'vapora_shared_budget_used_ratio',
+      'Share of the `shared_budget` of a workflow that is used in the present window; at 1 and above nothing more is dispatched.',
+      ['workflow'],
+      (gauge) => {
+        gauge.reset();
+        for (const { workflow, ratio } of shared())
+          gauge.set({ workflow: this.#workflows.of(workflow) }, ratio);
+      },
     );
     this.#addAgents(agents);
     this.#addStore(store);

@@ -25,6 +25,8 @@ const BREATHER_MS = 50;
  */
 const CONTENT_KEPT_MS = 7 * 86_400_000;
 const CONTENT_BATCH = 50;
+/** Longer than any window of a shared budget. */
+const CHARGES_KEPT_MS = 62 * 86_400_000;
 
 export interface RetentionParts {
   readonly engine: {
@@ -101,10 +103,11 @@ export class Retention {
   }
 
   async #run(): Promise<RetentionReport> {
-    const { clock, log, onRun } = this.#parts;
+    const { attic, clock, log, onRun } = this.#parts;
     // content first: what the instances of this run refer to is not touched before the next one
     const { contents, contentBytes } = await this.#collect();
     const { purged, broken } = await this.#purge();
+    await attic.dropCharges(clock.now() - CHARGES_KEPT_MS);
     const report = { purged, broken, contents, contentBytes, at: clock.now() };
     const instances = [...purged.values()].reduce((sum, count) => sum + count, 0);
     if (instances + contents + broken > 0)

@@ -54,6 +54,7 @@ export async function contextOf(
       yield* backupLines(engine.store, { at: clock.now(), version: more.version });
     },
     templates: () => engine.templates,
+    sharedUse: (template) => engine.api.sharedUse(template),
     health: () => healthOf(config, engine, more),
     ready: () => ({
       ready: !state.isClosing,

@@ -32,6 +32,32 @@ export function describeWorkflowStore(name: string, open: () => Promise<StoreUnd
     describeBounds(current);
     describeContent(current);
 
+    it('keeps what commits charge, by the hour, with the commit or not at all', async () => {
+      const charge = (hour: number, workflow: string, tokens: number) => ({
+        hour,
+        workflow,
+        spent: { tokens, microUsd: 2 * tokens, ms: 3 * tokens },
+      });
+      const saving = [
+        charge(HOUR, 'a', 1),
+        charge(HOUR, 'a', 4),
+        charge(2 * HOUR, 'a', 16),
+        charge(HOUR, 'b', 64),
+      ];
+      // together, so that some share a transaction
+      await Promise.all(saving.map((each, n) => store.save({ ...creation(`charged-${n}`), charge: each })));
+      const refused = store.save({ ...creation('charged-1'), charge: charge(HOUR, 'a', 256) });
+      await expect(refused).rejects.toMatchObject({ code: 'instance_exists' });
+      const ended = await store.save(completion(await store.save(creation('charged-gone'))));
+      await store.delete(ended.instance.id);
+      store = await under.reopen();
+      const sorted = async (since: number) =>
+        [...(await store.charges(since))].sort((a, b) => a.spent.tokens - b.spent.tokens);
+      const all = [charge(HOUR, 'a', 5), charge(2 * HOUR, 'a', 16), charge(HOUR, 'b', 64)];
+      expect(await sorted(0)).toEqual(all);
+      expect(await sorted(2 * HOUR)).toEqual(all.slice(1, 2));
+    });
+
     it('finds everything again after it was closed, whether written out or not', async () => {
       const saved: StoredInstance[] = [];
       for (let n = 0; n < 20; n += 1) {
@@ -57,6 +83,7 @@ export function describeWorkflowStore(name: string, open: () => Promise<StoreUnd
   });
 }
 
+const HOUR = 3_600_000;
 const ODD_NAMES = [
   '__proto__',
   'constructor',

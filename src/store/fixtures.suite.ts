@@ -68,7 +68,8 @@ export function commit(
   const revision = (previous?.instance.revision ?? 0) + 1;
   const firstSeq = (previous?.instance.seq ?? 0) + 1;
   const entry = { instance: id, revision, firstSeq, at, events };
-  return { previous, next: applyEntry(TEMPLATE, previous?.instance ?? null, entry), at, events };
+  const next = applyEntry(TEMPLATE, previous?.instance ?? null, entry);
+  return { previous, next, at, events, charge: null };
 }
 
 export interface Birth {

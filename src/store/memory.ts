@@ -1,5 +1,6 @@
 /** The readable reference of the store's contract. Keeps everything in this process: for simulation and tests. */
 import { createHash } from 'node:crypto';
+import { type Charge, NOTHING_SPENT, sum } from '../core/budget.js';
 import { wakeAtOf } from '../core/deadlines.js';
 import { assert } from '../core/errors.js';
 import type { Entry } from '../core/events.js';
@@ -39,6 +40,8 @@ export interface MemoryData {
   readonly templates: Map<Digest, WorkflowTemplate>;
   readonly blobs: Map<Digest, Uint8Array>;
   readonly marks: Map<string, TriggerMark>;
+  /** By hour and workflow. */
+  readonly charges: Map<string, Charge>;
 }
 
 export function emptyMemory(): MemoryData {
@@ -48,7 +51,13 @@ export function emptyMemory(): MemoryData {
     templates: new Map(),
     blobs: new Map(),
     marks: new Map(),
+    charges: new Map(),
   };
+}
+
+export function addCharge({ charges }: MemoryData, charge: Charge): void {
+  const key = `${charge.hour} ${charge.workflow}`;
+  charges.set(key, { ...charge, spent: sum(charges.get(key)?.spent ?? NOTHING_SPENT, charge.spent) });
 }
 
 export class MemoryWorkflowStore implements WorkflowStore, TriggerBook, EndedInstances {
@@ -74,6 +83,7 @@ export class MemoryWorkflowStore implements WorkflowStore, TriggerBook, EndedIns
     const history = this.#data.history.get(next.id);
     if (history === undefined) this.#data.history.set(next.id, [entry.text]);
     else history.push(entry.text);
+    if (commit.charge !== null) addCharge(this.#data, commit.charge);
     return stored;
   }
 
@@ -161,6 +171,11 @@ export class MemoryWorkflowStore implements WorkflowStore, TriggerBook, EndedIns
     this.#checkOpen();
     const bytes = this.#data.blobs.get(digest);
     return bytes === undefined ? null : Uint8Array.from(bytes);
+  }
+
+  async charges(since: number): Promise<readonly Charge[]> {
+    this.#checkOpen();
+    return [...this.#data.charges.values()].filter(({ hour }) => hour >= since);
   }
 
   async marks(): Promise<readonly TriggerMark[]> {

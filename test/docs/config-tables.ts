@@ -73,6 +73,7 @@ export function keyTables(document: JsonSchema): ReadonlyMap<string, string> {
     ['workflows.stages', stage],
     ['retry', inside(stage, 'retry')],
     ['budget', inside(stage, 'budget')],
+    ['shared_budget', inside(inside(document, 'workflows'), 'shared_budget')],
     ['compensation_retry', inside(stage, 'compensation_retry')],
     ['agents', inside(document, 'agents')],
   ];

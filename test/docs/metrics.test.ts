@@ -13,7 +13,7 @@ beforeAll(() => {
   const metrics = new Metrics();
   const queue = () => ({ tasks: 0, oldestMs: 0, inFlight: 0 });
   const store = () => ({ commits: 0, journalRows: 0, journalBytes: 0 });
-  metrics.begin({ counts: [], openLetters: 0 }, { queue, store, agents: () => [] });
+  metrics.begin({ counts: [], openLetters: 0 }, { queue, store, agents: () => [], shared: () => [] });
   known = metrics.describe();
 });
 

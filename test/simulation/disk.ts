@@ -62,6 +62,7 @@ export class Disk {
     const history = this.data.history.get(id);
     if (history === undefined) this.data.history.set(id, [entry.text]);
     else history.push(entry.text);
+    if (commit.charge !== null) this.#code.memory.addCharge(this.data, commit.charge);
     this.log.push(record);
     return stored;
   }
@@ -82,7 +83,7 @@ export class Disk {
       if (template === undefined) throw new Error(`the template of ${rest.instance} is not on disk`);
       const next = evolve.applyEntry(template, previous?.instance ?? null, { at, events, ...rest });
       if (!isEqual(next, commit.next)) throw new Error(`the log of ${next.id} leads to another state`);
-      disk.append({ entry, fence, commit: { previous, next, at, events } });
+      disk.append({ entry, fence, commit: { previous, next, at, events, charge: commit.charge } });
     }
     return disk;
   }

@@ -1,4 +1,5 @@
 /** One process's handle on the disk: group commits that take time, fail, or are on disk and say that they failed. */
+import type { Charge } from '../../src/core/budget.js';
 import type { Entry } from '../../src/core/events.js';
 import type { Digest, InstanceId } from '../../src/core/names.js';
 import type {
@@ -183,6 +184,10 @@ export class SimulatedStore implements WorkflowStore {
 
   loadBlob(digest: Digest): Promise<Uint8Array | null> {
     return this.#read('blob', () => this.#reader.loadBlob(digest));
+  }
+
+  charges(since: number): Promise<readonly Charge[]> {
+    return this.#read('load', () => this.#reader.charges(since));
   }
 
   close(): Promise<void> {

@@ -17,10 +17,10 @@ export const VARIANTS: readonly Variant[] = [
   {
     name: 'effects are started before the commit',
     file: ACTOR,
-    from: 'this.#stored = await this.#shell.store.save({ previous, next, at, events: turn.events });',
+    from: 'this.#stored = await this.#shell.store.save({ previous, next, at, events: turn.events, charge });',
     to: `this.#stored = { instance: next, head: previous?.head };
         this.#reconcile(at);
-        this.#stored = await this.#shell.store.save({ previous, next, at, events: turn.events });`,
+        this.#stored = await this.#shell.store.save({ previous, next, at, events: turn.events, charge });`,
   },
   {
     name: 'callers are told before the commit',

@@ -64,7 +64,14 @@ const Stage = z
     run: z.int(),
     approval: Approval.nullable(),
     permits: z.array(z.string()),
-    block: z.object({ code: z.string(), message: z.string(), role: z.string().optional() }).nullable(),
+    block: z
+      .object({
+        code: z.string(),
+        message: z.string(),
+        role: z.string().optional(),
+        lifts_at: Time.optional().meta({ description: 'when the stage goes on by itself' }),
+      })
+      .nullable(),
     started_at: TimeOrNull,
     ended_at: TimeOrNull,
     deadline_at: TimeOrNull,
@@ -112,6 +119,9 @@ export const Instance = z
       .nullable(),
     error: Failure.nullable(),
     grants: z.int().meta({ description: 'how often the budget of the instance was granted again' }),
+    shared_grants: z.object({ from_at: Time, count: z.int() }).optional().meta({
+      description: 'how often the shared budget was granted to it again, in the window from then on',
+    }),
   })
   .meta({ id: 'Instance' });
 

@@ -1,9 +1,16 @@
 /** Workflow templates: what new instances are started with. */
 import { z } from 'zod';
 import { API_PREFIX, endpoint } from './endpoint.js';
-import { Digest, Name } from './shapes.js';
+import { Digest, Name, Time } from './shapes.js';
 
 const tag = 'templates';
+
+const limits = {
+  tokens: z.number().nullable(),
+  micro_usd: z.number().nullable(),
+  ms: z.number().nullable(),
+};
+const Budget = z.object(limits).nullable();
 
 export const Template = z
   .object({
@@ -19,10 +26,23 @@ export const Template = z
         compensation_agents: z.array(z.string()),
         irreversible: z.boolean(),
         timeout_ms: z.number().nullable(),
+        budget: Budget,
       }),
     ),
     timeout_ms: z.number().nullable(),
     on_deny: z.enum(['block', 'compensate']),
+    budget: Budget.meta({ description: 'of one instance' }),
+    shared_budget: z
+      .object({
+        ...limits,
+        per: z.enum(['hour', 'day', 'week', 'month']),
+        spent: z.object({ tokens: z.number(), micro_usd: z.number(), ms: z.number() }),
+        from_at: Time,
+        until_at: Time,
+      })
+      .nullable()
+      .meta({ description: 'of all instances together, and what they have used in the present window' }),
+    on_breach: z.enum(['pause', 'compensate']),
   })
   .meta({ id: 'Template' });
 

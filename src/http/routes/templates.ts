@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { nearest } from '../../config/text.js';
+import type { SharedUse } from '../../core/budget.js';
 import { VaporaError } from '../../core/errors.js';
 import type { WorkflowTemplate } from '../../core/template.js';
 import type { App, ServerContext } from '../context.js';
@@ -8,7 +9,11 @@ import { toWire } from '../contract/wire.js';
 import { addRoute } from '../routing.js';
 
 export function templateRoutes(app: App, context: ServerContext): void {
-  addRoute(app, listTemplates, async () => ({ templates: [...context.templates().values()].map(answer) }));
+  const answer = async (template: WorkflowTemplate) =>
+    templateToWire(template, await context.sharedUse(template));
+  addRoute(app, listTemplates, async () => ({
+    templates: await Promise.all([...context.templates().values()].map(answer)),
+  }));
   addRoute(app, getTemplate, async ({ params }) => {
     const templates = context.templates();
     const template = templates.get(params.name);
@@ -22,8 +27,9 @@ export function templateRoutes(app: App, context: ServerContext): void {
   });
 }
 
-function answer(template: WorkflowTemplate): z.output<typeof Template> {
-  const { trigger } = template;
+function templateToWire(template: WorkflowTemplate, use: SharedUse | null): z.output<typeof Template> {
+  const { trigger, sharedBudget: limits } = template;
   const kind = trigger === 'manual' ? trigger : trigger.kind;
-  return toWire({ ...template, trigger: kind }) as z.output<typeof Template>;
+  const sharedBudget = use === null ? null : { ...limits, ...use };
+  return toWire({ ...template, trigger: kind, sharedBudget }) as z.output<typeof Template>;
 }

@@ -3,6 +3,7 @@ import { BoundExcluded, BoundIncluded, type RecordId, RecordIdRange, type Record
 import type { Anchor, Attic, Collected } from '../../core/attic.js';
 import { asDigest, type Digest, type InstanceId } from '../../core/names.js';
 import { type BlobTable, MARKS } from './blobs.js';
+import type { ChargeTable } from './charge-table.js';
 import { CHECK_FENCE, type Session, sessionValues } from './commit-queue.js';
 import type { Database } from './database.js';
 import { INSTANCES, storedBlobs } from './rows.js';
@@ -19,6 +20,7 @@ export interface AtticParts {
   readonly session: Session;
   readonly write: (work: () => Promise<void>) => Promise<void>;
   readonly blobs: BlobTable;
+  readonly charges: ChargeTable;
   readonly book: UnwrittenBook;
   /** Throws where the store is no longer usable; resolves once rows hold all that was committed before the call. */
   readonly ready: () => Promise<void>;
@@ -99,6 +101,11 @@ export class AtticTables implements Attic {
     }
     await blobs.mark(used);
     return { looked: rows.length, removed, bytes };
+  }
+
+  async dropCharges(before: number): Promise<void> {
+    await this.#parts.ready();
+    await this.#parts.charges.drop(before);
   }
 
   /** Those that an instance refers to, written out or not. */

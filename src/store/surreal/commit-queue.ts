@@ -3,12 +3,14 @@
  * is checked against the current head of its instance right before, so it succeeds or fails alone.
  */
 import { RecordId } from 'surrealdb';
+import type { Charge } from '../../core/budget.js';
 import { VaporaError } from '../../core/errors.js';
 import type { Digest, InstanceId } from '../../core/names.js';
 import type { Clock } from '../../core/ports.js';
 import type { EncodedEntry } from '../chain.js';
 import { instanceExists, revisionConflict } from '../commit-rules.js';
 import { pause } from './backoff.js';
+import { ADD_CHARGES, chargeRows } from './charge-table.js';
 import type { Database } from './database.js';
 import { FENCED, isConflict, isDiskFault, isThrown, TAKEN } from './fault.js';
 import type { Head, HeadBook } from './head-book.js';
@@ -33,6 +35,8 @@ export interface Change {
   readonly previous: { readonly revision: number; readonly head: Digest } | null | undefined;
   readonly entry: EncodedEntry | null;
   readonly text: string;
+  /** What it adds to what the workflow's instances have used together. */
+  readonly charge: Charge | null;
 }
 
 interface Waiting {
@@ -223,10 +227,12 @@ export class CommitQueue {
     const ids = this.#unknown(batch).map(({ change }) => instanceId(change.id));
     const entries = joinEntries(batch.map(({ change }) => change.text));
     const rows = [{ id: [this.#session.partition, n], fence: this.#session.fence, entries }];
-    const checks = `${this.#checkFence()} ${ids.length > 0 ? CHECK_NEW : ''}`.trim();
+    const charges = chargeRows(batch.flatMap(({ change }) => change.charge ?? []));
+    const adding = charges.length > 0 ? ADD_CHARGES : '';
+    const beside = `${this.#checkFence()} ${ids.length > 0 ? CHECK_NEW : ''} ${adding}`.trim();
     // one statement is a transaction by itself, and costs the engine a third less than one in BEGIN and COMMIT
-    const statements = checks === '' ? APPEND : `BEGIN; ${checks} ${APPEND} COMMIT`;
-    await this.#db.run(statements, { ...sessionValues(this.#session), rows, ids });
+    const statements = beside === '' ? APPEND : `BEGIN; ${beside} ${APPEND} COMMIT`;
+    await this.#db.run(statements, { ...sessionValues(this.#session), rows, ids, charges });
   }
 
   /** The statement that checks the fence; none is needed where whoever could raise it is in this process. */

@@ -117,13 +117,12 @@ export class SurrealWorkflowStore
       onFatal,
       statistics: this.#statistics,
     });
-    const ready = (): Promise<void> => this.#projection.ready();
     this.#queue = new CommitQueue({
       ...base,
       heads,
       last,
       onFatal,
-      ready,
+      ready: () => this.#projection.ready(),
       statistics: this.#statistics,
       onBatch: options.onBatch,
     });
@@ -187,7 +186,7 @@ export class SurrealWorkflowStore
     const stored: StoredInstance = { instance: next, head: entry.hash };
     const base = previous === null ? null : { revision: previous.instance.revision, head: previous.head };
     const { revision, text } = entry;
-    await this.#push({ id: next.id, previous: base, entry, text }, (row) => {
+    await this.#push({ id: next.id, previous: base, entry, text, charge: commit.charge }, (row) => {
       const now = this.#clock.now();
       const isNew = base === null;
       this.#book.add({ id: next.id, row, stored, entry: { revision, text }, isNew, now });
@@ -227,7 +226,7 @@ export class SurrealWorkflowStore
       if (previous === null) return;
       assert(!previous.isLive, `a live instance is never deleted: ${id}`);
       try {
-        await this.#push({ id, previous, entry: null, text: deletionText(id) }, (row) =>
+        await this.#push({ id, previous, entry: null, text: deletionText(id), charge: null }, (row) =>
           this.#book.addDeletion(id, row, this.#clock.now()),
         );
         return;
@@ -298,6 +297,11 @@ export class SurrealWorkflowStore
   async dropDecisions(before: number): Promise<void> {
     this.#checkUsable();
     await this.#tables.decisions.drop(before);
+  }
+
+  async charges(since: number): ReturnType<WorkflowStore['charges']> {
+    this.#checkUsable();
+    return this.#tables.charges.load(since);
   }
 
   async marks(): Promise<readonly TriggerMark[]> {

@@ -4,6 +4,7 @@ import type { Clock, TriggerMark } from '../../core/ports.js';
 import { AtticTables } from './attic.js';
 import { BlobTable } from './blobs.js';
 import { BodyTable } from './body-table.js';
+import { ChargeTable } from './charge-table.js';
 import type { Session } from './commit-queue.js';
 import type { Database } from './database.js';
 import { DecisionTable } from './decision-table.js';
@@ -16,6 +17,7 @@ export interface Tables {
   readonly marks: BodyTable<TriggerMark>;
   readonly tokens: BodyTable<ApiToken>;
   readonly decisions: DecisionTable;
+  readonly charges: ChargeTable;
   readonly restores: RestoreTable;
 }
 
@@ -30,13 +32,15 @@ export function openTables(parts: {
   readonly ready: () => Promise<void>;
 }): Tables {
   const { db, clock, session, book, write, ready } = parts;
+  const charges = new ChargeTable(db, write);
   const blobs = new BlobTable({ db, clock, session, write });
   return {
     blobs,
-    attic: new AtticTables({ db, session, write, blobs, book, ready }),
+    attic: new AtticTables({ db, session, write, blobs, charges, book, ready }),
     marks: new BodyTable('trigger_marks', ({ workflow }) => workflow, { db, session, write }),
     tokens: new BodyTable('api_tokens', ({ id }) => id, { db, session, write }),
     decisions: new DecisionTable(db, clock.newId(), write),
+    charges,
     restores: new RestoreTable({ db, session, write }),
   };
 }
