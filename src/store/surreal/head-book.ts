@@ -36,6 +36,14 @@ export class HeadBook {
     this.#remembered.set(id, head);
   }
 
+  /**
+   * For who has just read the instance's row, and spares the commit that may follow another look. What is known already is never older:
+   * a commit that came after the row was read has been remembered since, or is not written out.
+   */
+  note(id: InstanceId, head: Head): void {
+    if (this.current(id) === undefined) this.#remembered.set(id, head);
+  }
+
   forget(id: InstanceId): void {
     this.#remembered.delete(id);
   }

@@ -1,25 +1,32 @@
 /** Reads of instances: from what is not written out yet, which is newer than its row, and from the rows. */
 import { wakeAtOf } from '../../core/deadlines.js';
+import { isLive } from '../../core/instance.js';
 import type { InstanceId } from '../../core/names.js';
 import type { StoredInstance, StoredSummary } from '../../core/ports.js';
 import { storedSummaryOf } from '../listing.js';
 import { DUE_BATCH, loadDueRows, nextWakeRow } from './due.js';
 import { type FoldParts, loadRow } from './fold.js';
+import type { HeadBook } from './head-book.js';
 import { instanceId, type StateRow, SUMMARY_COLUMNS, type SummaryRow, summaryOfRow } from './rows.js';
 import type { UnwrittenBook } from './unwritten.js';
 
 export class InstanceReader {
   readonly #parts: FoldParts;
   readonly #book: UnwrittenBook;
+  readonly #heads: HeadBook;
 
-  constructor(parts: FoldParts, book: UnwrittenBook) {
+  constructor(parts: FoldParts, book: UnwrittenBook, heads: HeadBook) {
     this.#parts = parts;
     this.#book = book;
+    this.#heads = heads;
   }
 
   async load(id: InstanceId): Promise<StoredInstance | null> {
     const unwritten = this.#book.get(id);
-    return unwritten === undefined ? loadRow(id, this.#parts) : unwritten.stored;
+    if (unwritten !== undefined) return unwritten.stored;
+    const stored = await loadRow(id, this.#parts);
+    if (stored !== null) this.#note(stored);
+    return stored;
   }
 
   async summary(id: InstanceId): Promise<StoredSummary | null> {
@@ -42,7 +49,10 @@ export class InstanceReader {
       return stored !== null && at !== null && at > after && at <= until ? [stored] : [];
     });
     for (let start = 0; start < due.length; start += DUE_BATCH) yield due.slice(start, start + DUE_BATCH);
-    yield* loadDueRows(this.#parts.db, after, until, (id) => newer.has(id));
+    for await (const batch of loadDueRows(this.#parts.db, after, until, (id) => newer.has(id))) {
+      for (const stored of batch) this.#note(stored);
+      yield batch;
+    }
   }
 
   async nextWakeAt(after: number): Promise<number | null> {
@@ -55,5 +65,10 @@ export class InstanceReader {
     const written = await nextWakeRow(this.#parts.db, after);
     if (written !== null) times.push(written);
     return times.length === 0 ? null : times.reduce((first, at) => Math.min(first, at));
+  }
+
+  /** Only of what is live: anything else may have been deleted since its row was read. */
+  #note({ instance, head }: StoredInstance): void {
+    if (isLive(instance)) this.#heads.note(instance.id, { revision: instance.revision, head });
   }
 }

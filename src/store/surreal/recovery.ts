@@ -165,10 +165,10 @@ async function readRows(
     if ('instance' in content && !known.has(content.instance)) ids.add(content.instance);
   }
   const all = [...ids];
-  for (let start = 0; start < all.length; start += PAGE) {
+  for (let start = 0; start < all.length; start += CHUNK) {
     const [found] = await db.run(
       'SELECT VALUE [record::id(id), revision, head, state] FROM (SELECT * FROM $ids)',
-      { ids: all.slice(start, start + PAGE).map(instanceId) },
+      { ids: all.slice(start, start + CHUNK).map(instanceId) },
     );
     for (const [id, revision, head, state] of found as readonly RowColumns[]) {
       known.set(id, { revision, head, state });

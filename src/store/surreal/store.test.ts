@@ -126,6 +126,39 @@ describe('a SurrealDB store', () => {
     }
   });
 
+  it('asks nothing more for the first commit of what it has read, unless it was read before others', async () => {
+    const db = await openDatabase('mem://', clock);
+    const early = await SurrealWorkflowStore.over(
+      faulty(db, async (_, run) => void (await run())),
+      { clock },
+    );
+    const before = await early.save(creation('a'));
+    await early.writeOut();
+    const asked: string[] = [];
+    let release: () => void = () => undefined;
+    let isHeld = false;
+    const store = await SurrealWorkflowStore.over(
+      faulty(db, async (statements, run) => {
+        asked.push(statements);
+        await run();
+        if (isHeld && statements.includes('wake, head')) await new Promise<void>((done) => (release = done));
+      }),
+      { clock },
+    );
+    expect((await collect(store.loadActive(-1, 0))).flat()).toEqual([before]);
+    asked.length = 0;
+    const next = await store.save(note(before));
+    expect(asked.filter((statements) => statements.includes('SELECT VALUE { id'))).toEqual([]);
+    await store.writeOut();
+    isHeld = true;
+    const late = collect(store.loadActive(-1, 0));
+    const newest = await store.save(note(next));
+    await store.writeOut();
+    release();
+    await late;
+    expect((await store.save(note(newest))).instance.revision).toBe(4);
+  });
+
   it('empties its journal when it is closed', async () => {
     const db = await openDatabase('mem://', clock);
     const store = await SurrealWorkflowStore.over(

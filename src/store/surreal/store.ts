@@ -97,13 +97,13 @@ export class SurrealWorkflowStore
     this.#onFailure = options.onFailure;
     this.#book = book;
     this.#templates = parts.templates;
-    this.#instances = new InstanceReader(parts.folding, book);
     this.#heads = new HeadBook(db, (id) => {
       const unwritten = book.get(id);
       if (unwritten === undefined) return undefined;
       const { stored } = unwritten;
       return stored === null ? null : { revision: stored.instance.revision, head: stored.head };
     });
+    this.#instances = new InstanceReader(parts.folding, book, this.#heads);
     const onFatal = (cause: unknown): VaporaError => this.#fail(cause);
     const { first: trimmed, last } = tail;
     const base = { db, clock, session };
