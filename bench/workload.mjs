@@ -37,6 +37,9 @@ export const AGENTS = [
     execute: () => {
       throw new PermanentError('fails for good');
     },
+    compensate: () => {
+      throw new PermanentError('can not be taken back');
+    },
   }),
   // never ends: for instances that are active when the process dies
   agent('endless', { execute: () => new Promise(() => {}) }),
@@ -52,6 +55,7 @@ export const WORKFLOWS = {
     stage('two', ['b'], { compensation_agents: ['b'] }),
     stage('three', ['broken']),
   ],
+  lettered: [stage('one', ['a'], { compensation_agents: ['broken'] }), stage('two', ['broken'])],
   active: [stage('one', ['endless'])],
   waiting: [stage('one', ['a'], { approval_required: true })],
 };

@@ -86,6 +86,7 @@ export interface InstanceQuery {
 }
 
 export interface InstancePage {
+  /** At most as many as were asked for. Fewer, or none, does not mean that there are no more: looking for them has a limit too. */
   readonly items: readonly InstanceSummary[];
   /** Give it as `cursor` for the next page; null: this was the last. */
   readonly next: string | null;
@@ -106,8 +107,8 @@ export interface InstancePage {
  *   moment after the call. What waits longer, and what has ended, is not read for it: its cost is that of what it yields.
  * - `nextWakeAt` answers a time above `after` before which no instance has to be woken, where each has stayed as it was; null: none
  *   has to be. It may be earlier than the first such time, never later.
- * - `list` goes from the newest to the oldest by time of creation, and by ascending id where that is the same. A page costs what
- *   the narrowest of its filters leaves to look at, and not what is stored.
+ * - `list` goes from the newest to the oldest by time of creation, and by ascending id where that is the same. What a page
+ *   costs has a limit, whatever is stored: where filters leave much to look at and little of it is asked for, pages are short.
  * - `changedSince` yields the ids of instances whose state is of `at` or later, in batches, in no order, as of some moment after the
  *   call.
  * - `delete` removes an instance that is not live, with its history; deleting what is not there is no error.

@@ -67,11 +67,18 @@ export function comparePositions(a: Position, b: Position): number {
   return b.createdAt - a.createdAt || Buffer.compare(Buffer.from(a.id), Buffer.from(b.id));
 }
 
-/** `found` is in order, begins behind the query's cursor, and has one item more than the page takes where there is a next page. */
-export function pageOf(found: readonly InstanceSummary[], query: InstanceQuery): InstancePage {
+/**
+ * `found` is in order, begins behind the query's cursor, and has one item more than the page takes where there is certainly a next
+ * page. `reached`: everything up to there is found, and behind it there may be more; null: there is nothing.
+ */
+export function pageOf(
+  found: readonly InstanceSummary[],
+  query: InstanceQuery,
+  reached: Position | null = null,
+): InstancePage {
   const items = found.slice(0, query.limit);
-  const last = items.at(-1);
-  return { items, next: last !== undefined && found.length > items.length ? encodeCursor(last) : null };
+  const last = found.length > items.length ? (items.at(-1) ?? null) : reached;
+  return { items, next: last === null ? null : encodeCursor(last) };
 }
 
 /** Throws `input_invalid` for a limit out of range. */

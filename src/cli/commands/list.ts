@@ -1,7 +1,8 @@
 /** `vapora list`: instances, the latest first. */
 import { quoted } from '../../config/text.js';
+import type { WorkflowApi } from '../../core/api.js';
 import { VaporaError } from '../../core/errors.js';
-import type { InstanceQuery, InstanceSummary } from '../../core/ports.js';
+import type { InstancePage, InstanceQuery, InstanceSummary } from '../../core/ports.js';
 import { parseCount, parseLabels, parseMoment, parseState } from '../input.js';
 import { summaryJson } from '../json.js';
 import { INSTANCE_LOOKS, toned } from '../palette.js';
@@ -23,6 +24,8 @@ export interface ListOptions {
 
 const MAX_LIMIT = 1_000;
 const MAX_LABELS_SHOWN = 40;
+/** Pages asked for at most, where filters find little in each. */
+const MAX_PAGES = 200;
 
 export async function list(shell: Shell, options: ListOptions): Promise<number> {
   parseLabels(options.label);
@@ -37,14 +40,14 @@ export async function list(shell: Shell, options: ListOptions): Promise<number> 
     ...(options.cursor === undefined ? {} : { cursor: options.cursor }),
   };
   return readEngine(shell, async ({ api, catalog }) => {
-    const page = await api.list(query);
+    const page = await fullPage(api, query);
     const { workflow } = options;
     // instances may be older than the configuration, so an unknown name is an error only where it finds nothing
     if (page.items.length === 0 && workflow !== undefined && !(await catalog.workflows()).has(workflow)) {
       throw new VaporaError('workflow_unknown', `there is no workflow ${quoted(workflow)}`);
     }
     shell.json({ instances: page.items.map(summaryJson), next: page.next });
-    if (page.items.length === 0) shell.say('no instances');
+    if (page.items.length === 0) shell.say(page.next === null ? 'no instances' : 'no instances so far');
     else
       shell.say(
         ...tableLines(
@@ -56,6 +59,20 @@ export async function list(shell: Shell, options: ListOptions): Promise<number> 
     if (page.next !== null) shell.say('', `more: --cursor ${clean(page.next)}`);
     return 0;
   });
+}
+
+async function fullPage(api: WorkflowApi, query: InstanceQuery): Promise<InstancePage> {
+  const items: InstanceSummary[] = [];
+  let { cursor } = query;
+  for (let pages = 1; ; pages += 1) {
+    const limit = query.limit - items.length;
+    const page = await api.list({ ...query, limit, ...(cursor === undefined ? {} : { cursor }) });
+    items.push(...page.items);
+    if (page.next === null || items.length === query.limit || pages === MAX_PAGES) {
+      return { items, next: page.next };
+    }
+    cursor = page.next;
+  }
 }
 
 const HEAD = ['ID', 'WORKFLOW', 'STATE', 'STARTED', 'TOOK', 'BY', 'LABELS'];

@@ -117,9 +117,10 @@ export async function readInstance(
   return instance;
 }
 
-/** Pages of the store that are looked through for one answer: a list of what one may not read ends some time too. */
-const MAX_PAGES = 10;
+/** Summaries that the policies are asked about for one answer, beyond what it may hold: a list of what one may not read has an end too. */
+const MAX_ASKED = 200;
 
+/** As a store's: it may be short though there is more. */
 export async function readablePage(
   { api, guard }: ServerContext,
   identity: Identity,
@@ -127,14 +128,13 @@ export async function readablePage(
 ): Promise<InstancePage> {
   const items: InstanceSummary[] = [];
   let cursor = query.cursor;
-  for (let pages = 0; ; pages += 1) {
-    const page = await api.list({
-      ...query,
-      limit: query.limit - items.length,
-      ...(cursor === undefined ? {} : { cursor }),
-    });
+  for (let asked = 0; ; ) {
+    const limit = query.limit - items.length;
+    const page = await api.list({ ...query, limit, ...(cursor === undefined ? {} : { cursor }) });
     items.push(...page.items.filter((item) => guard.mayRead(identity, item)));
-    if (page.next === null || items.length === query.limit || pages === MAX_PAGES) {
+    asked += page.items.length;
+    const isShort = page.items.length < limit;
+    if (isShort || page.next === null || items.length === query.limit || asked >= MAX_ASKED) {
       return { items, next: page.next };
     }
     cursor = page.next;

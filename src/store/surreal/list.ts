@@ -5,12 +5,21 @@
 import { BoundExcluded, type RecordId, RecordIdRange } from 'surrealdb';
 import { INSTANCE_TRANSITIONS, type InstanceStatus, type WorkflowInstance } from '../../core/instance.js';
 import type { InstancePage, InstanceQuery, InstanceSummary } from '../../core/ports.js';
-import { checkLimit, comparePositions, matches, pageOf, positionOf, summaryOf } from '../listing.js';
+import {
+  checkLimit,
+  comparePositions,
+  matches,
+  type Position,
+  pageOf,
+  positionOf,
+  summaryOf,
+} from '../listing.js';
 import type { Database } from './database.js';
 import {
   INSTANCES,
   instanceId,
   LABELS,
+  positionAt,
   positionText,
   SUMMARY_COLUMNS,
   type SummaryRow,
@@ -21,11 +30,20 @@ import {
 } from './rows.js';
 import type { Unwritten } from './unwritten.js';
 
-const MAX_SCAN = 1_000;
+/** Once so many rows are read for a page, it ends with what was found: some 20 ms of work. */
+const MAX_ROWS_READ = 600;
 const STATUSES = Object.keys(INSTANCE_TRANSITIONS) as InstanceStatus[];
 
-/** Part of an index in the order of lists. `from` exclusive; answers at most `limit`, fewer only at the end. */
-type Scan = (from: string, limit: number) => Promise<readonly InstanceSummary[]>;
+interface Piece {
+  readonly items: readonly InstanceSummary[];
+  /** The position that it goes to; null: to the end. */
+  readonly to: string | null;
+  /** Rows of the database that were read for it. */
+  readonly rowsRead: number;
+}
+
+/** Part of an index in the order of lists. `from` exclusive; answers at most `limit`. */
+type Scan = (from: string, limit: number) => Promise<Piece>;
 
 /** `unwritten` is what rows do not say yet, as of a moment before the call. */
 export async function listInstances(
@@ -45,8 +63,10 @@ export async function listInstances(
   );
   const first = firstPosition(query);
   const from = after === null ? first : maxText(first, positionText(after));
-  const written = await race(scansOf(db, query), { from, wanted, isWanted: isInRow });
-  return pageOf([...written, ...fresh.filter(isWanted)].sort(comparePositions), query);
+  const { found, reached } = await walk(scansOf(db, query), { from, wanted, isWanted: isInRow });
+  const isReached = (at: Position): boolean => reached === null || comparePositions(at, reached) <= 0;
+  const all = [...found, ...fresh.filter((summary) => isWanted(summary) && isReached(summary))];
+  return pageOf(all.sort(comparePositions), query, reached);
 }
 
 /** Tells most of what is not asked for, without making a summary of it. */
@@ -57,6 +77,10 @@ function mayMatch(instance: WorkflowInstance, { status, template }: InstanceQuer
 
 function maxText(a: string, b: string): string {
   return Buffer.compare(Buffer.from(a), Buffer.from(b)) < 0 ? b : a;
+}
+
+function minText(a: string, b: string): string {
+  return maxText(a, b) === a ? b : a;
 }
 
 /** All positions that are asked for come after this one. */
@@ -72,21 +96,25 @@ function endPosition({ createdFrom }: InstanceQuery): string {
 }
 
 /**
- * Which of several indexes leaves the fewest rows to look at is not known before, so all are read in turn, in ever larger pages, until
- * one of them alone has answered: that costs as many times the best as there are.
+ * Which of several indexes leaves the fewest rows to look at is not known before, so they are read in turn, each from where the one
+ * before it came to: what one of them has nothing of, none of the others has to read. `reached`: so far everything is found, and
+ * behind it there may be more; null: there is nothing.
  */
-async function race(
+async function walk(
   scans: readonly Scan[],
   page: { from: string; wanted: number; isWanted: (summary: InstanceSummary) => boolean },
-): Promise<InstanceSummary[]> {
-  const runs = scans.map((scan) => ({ scan, from: page.from, found: [] as InstanceSummary[] }));
-  for (let size = Math.min(page.wanted, MAX_SCAN); ; size = Math.min(MAX_SCAN, size * 2)) {
-    for (const run of runs) {
-      const rows = await run.scan(run.from, size);
-      run.found.push(...rows.filter(page.isWanted));
-      const last = rows.at(-1);
-      if (run.found.length >= page.wanted || rows.length < size || last === undefined) return run.found;
-      run.from = positionText(last);
+): Promise<{ readonly found: readonly InstanceSummary[]; readonly reached: Position | null }> {
+  const found: InstanceSummary[] = [];
+  let { from } = page;
+  let rowsLeft = MAX_ROWS_READ;
+  for (let size = page.wanted; ; size = Math.min(size * 2, rowsLeft)) {
+    for (const scan of scans) {
+      const { items, to, rowsRead } = await scan(from, size);
+      found.push(...items.filter(page.isWanted));
+      if (to === null) return { found, reached: null };
+      rowsLeft -= rowsRead;
+      if (found.length >= page.wanted || rowsLeft <= 0) return { found, reached: positionAt(to) };
+      from = to;
     }
   }
 }
@@ -117,7 +145,7 @@ function rowScan(db: Database, index: 'lettered' | 'created_at', to: string): Sc
   return async (from, limit) => {
     const text = selectText(index, `${column} > $from AND ${column} < $to LIMIT ${limit}`);
     const [rows] = await db.run(text, { from, to });
-    return (rows as readonly SummaryRow[]).map(summaryOfRow);
+    return pieceOf((rows as readonly SummaryRow[]).map(summaryOfRow), limit);
   };
 }
 
@@ -139,19 +167,76 @@ function statusScan(
     const values = { from, to, ...(value === null ? {} : { value: wellFormed(value) }) };
     const results = await db.run(texts.join(';'), values);
     const rows = (results as readonly (readonly SummaryRow[])[]).flat().map(summaryOfRow);
-    return rows.sort(comparePositions).slice(0, limit);
+    return pieceOf(rows.sort(comparePositions), limit);
+  };
+}
+
+/** Rows in order, of which those beyond the limit were read for nothing. */
+function pieceOf(rows: readonly InstanceSummary[], limit: number): Piece {
+  const last = rows[limit - 1];
+  return {
+    items: rows.slice(0, limit),
+    to: last === undefined ? null : positionText(last),
+    rowsRead: rows.length,
   };
 }
 
 function labelScan(db: Database, label: string, to: string): Scan {
   const text = wellFormed(label);
   return async (from, limit) => {
-    const range = new RecordIdRange(LABELS, new BoundExcluded([text, from]), new BoundExcluded([text, to]));
-    const [found] = await db.run(`SELECT VALUE id FROM $range LIMIT ${limit}`, { range });
-    const ids = (found as readonly RecordId[]).map(({ id }) =>
-      instanceId(wakeId(String((id as unknown[])[1]))),
-    );
+    const positions = await positionsWith(db, text, { from, to, limit });
+    const ids = positions.slice(0, limit).map((position) => instanceId(wakeId(position)));
     const [rows] = await db.run(`SELECT ${COLUMNS} FROM (SELECT * FROM $ids)`, { ids });
-    return (rows as readonly SummaryRow[]).map(summaryOfRow).sort(comparePositions);
+    // of what is gone meanwhile there is no row
+    const items = (rows as readonly SummaryRow[]).map(summaryOfRow).sort(comparePositions);
+    return { items, to: positions[limit - 1] ?? null, rowsRead: positions.length + ids.length };
   };
+}
+
+/** Time that is looked through first, and how many times as much comes next. */
+const FIRST_SPAN_MS = 100;
+const SPAN_GROWTH = 4;
+/** Where there is nothing for so long, it is worth asking where there is something: behind a hole, a long span may hold too much. */
+const LONG_SPAN_MS = 60_000;
+/** Holes that are looked for: a label that is rare among instances that are far apart would meet ever new ones. */
+const MAX_HOLES = 3;
+
+/**
+ * At least `limit` positions with a label, fewer only at the end. The database reads a range of ids to its end, whatever the limit, so it
+ * is asked for one span of time after the other, each longer than the one before.
+ */
+async function positionsWith(
+  db: Database,
+  label: string,
+  { from, to, limit }: { from: string; to: string; limit: number },
+): Promise<string[]> {
+  const positions: string[] = [];
+  let holes = MAX_HOLES;
+  let begin = wakeId(from) === '' ? await nextInstance(db, from, to) : from;
+  for (let spanMs = FIRST_SPAN_MS; positions.length < limit && begin < to; spanMs *= SPAN_GROWTH) {
+    const until = positionAt(begin).createdAt - spanMs;
+    const end = minText(to, positionText({ createdAt: until, id: '' }));
+    const range = new RecordIdRange(
+      LABELS,
+      new BoundExcluded([label, begin]),
+      new BoundExcluded([label, end]),
+    );
+    const [found] = await db.run('SELECT VALUE id FROM $range', { range });
+    for (const { id } of found as readonly RecordId[]) positions.push(String((id as unknown[])[1]));
+    begin = end;
+    if (holes === 0 || spanMs < LONG_SPAN_MS || (found as readonly unknown[]).length > 0) continue;
+    begin = await nextInstance(db, end, to);
+    if (positionAt(end).createdAt - positionAt(begin).createdAt < spanMs) continue;
+    holes -= 1;
+    spanMs = FIRST_SPAN_MS / SPAN_GROWTH;
+  }
+  return positions;
+}
+
+/** A place right before the next instance, past the time in which there is none; `to`: there is no next one. */
+async function nextInstance(db: Database, from: string, to: string): Promise<string> {
+  const text = `SELECT VALUE position FROM ${INSTANCES} WITH INDEX ${INSTANCES}_created_at WHERE position > $from AND position < $to LIMIT 1`;
+  const [found] = await db.run(text, { from, to });
+  const [first] = found as readonly string[];
+  return first === undefined ? to : maxText(from, positionText({ ...positionAt(first), id: '' }));
 }

@@ -104,6 +104,10 @@ export function positionText({ createdAt, id }: Position): string {
   return timeText(Number.MAX_SAFE_INTEGER - createdAt) + id;
 }
 
+export function positionAt(text: string): Position {
+  return { createdAt: Number.MAX_SAFE_INTEGER - wakeTime(text), id: wakeId(text) };
+}
+
 /** The parts of `wake`, and of a position. */
 export function wakeTime(wake: string): number {
   return Number(wake.slice(0, TIME_DIGITS));
