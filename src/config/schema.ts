@@ -191,7 +191,7 @@ export const stageShape = table('a stage', {
   ),
   budget: optional(
     budgetShape,
-    'What the tasks of the stage may use, in all its runs, before nothing more of it is dispatched.',
+    'What the tasks of the stage may use, in all its runs, before nothing more of it is dispatched, and what uses up its seconds is called off.',
   ),
   irreversible: optional(
     flag,
@@ -212,7 +212,7 @@ const workflowTable = table('a workflow', {
   after: optional(afterShape, 'When `trigger = "workflow"`: whose end.'),
   budget: optional(
     budgetShape,
-    'What the tasks of one instance may use, before nothing more of it is dispatched.',
+    'What the tasks of one instance may use, before nothing more of it is dispatched, and what uses up its seconds is called off.',
   ),
   shared_budget: optional(
     sharedBudgetShape,

@@ -5,6 +5,7 @@ import {
   type Budget,
   breachesOf,
   chargeOf,
+  cutOffAt,
   NOTHING_SPENT,
   type Spent,
   usedRatio,
@@ -231,6 +232,43 @@ describe('a budget of a running instance', () => {
     });
     expect(run.seen('task_cancelled')).toHaveLength(2);
     expect(run.state.stages[0]?.spent).toEqual({ tokens: 0, microUsd: 0, ms: 500 });
+  });
+
+  it('cuts off what would use more time than is left, and goes on with it when more is granted', () => {
+    const shape = template([stage('a', { budget: { ...NO_LIMITS, ms: 10_000 } })]);
+    const run = new Scenario(shape, { replies: { 'do-a': ['hang', 'ok'] } }).settle();
+    expect(run.effects).toContainEqual({ type: 'timer', at: START + 10_000 });
+    expect(cutOffAt(shape, run.state, 'a')).toBe(START + 10_000);
+    run.run();
+    expect(run.seen('task_interrupted')).toMatchObject([
+      { role: 'do-a', attempt: 1, reason: 'the 10 s of its budget are used up' },
+    ]);
+    expect(run.state.stages[0]?.block?.message).toBe('stage `a` has used 10 seconds of 10 seconds');
+    expect([run.state.status, run.state.stages[0]?.tasks[0]?.failures]).toEqual(['blocked', 0]);
+    expect(cutOffAt(shape, run.state, 'a')).toBeNull();
+    run.send({ type: 'resume', by: ANN, decision: ALLOW });
+    expect(run.settle().state.status).toBe('completed');
+  });
+
+  it('leaves attempts side by side the time that is left together, also of what the instance may use', () => {
+    const own = stage('a', { agents: ['x', 'y'], parallel: true, maxParallel: 2 });
+    const shape = graph([own, stage('b', { budget: { ...NO_LIMITS, ms: 5_000 } })], {
+      budget: { ...NO_LIMITS, ms: 9_000 },
+      onBreach: 'compensate',
+    });
+    const run = new Scenario(shape, { replies: { x: ['hang'], y: ['hang'], 'do-b': ['hang'] } }).settle();
+    expect([cutOffAt(shape, run.state, 'a'), cutOffAt(shape, run.state, 'b')]).toEqual([
+      START + 3_000,
+      START + 3_000,
+    ]);
+    run.now += 1_000;
+    run.answer('do-b', 'ok');
+    // of 9 s 3 s are used: two go on
+    expect(cutOffAt(shape, run.settle().state, 'a')).toBe(START + 4_000);
+    run.run();
+    expect([run.state.status, run.state.error?.code]).toEqual(['failed', 'budget_exceeded']);
+    expect(run.seen('task_interrupted')).toHaveLength(2);
+    expect(run.state.stages[0]?.spent.ms).toBe(8_000);
   });
 
   it('keeps what was used when a stage runs again after it was taken back', () => {

@@ -1,5 +1,6 @@
 /** What tasks may use, what they have used, and what becomes of a stage that has used too much. All amounts are whole numbers. */
-import type { StageState, WorkflowInstance } from './instance.js';
+import { assert } from './errors.js';
+import { isInFlight, type StageState, type WorkflowInstance } from './instance.js';
 import { stageTemplateOf, type WorkflowTemplate } from './template.js';
 
 /** What one attempt has used, as its agent says. */
@@ -108,6 +109,47 @@ export function allowance(budget: Budget | null, grants: number): Budget {
     microUsd: times(budget?.microUsd ?? null),
     ms: times(budget?.ms ?? null),
   };
+}
+
+/** Attempts that will together have used up the time of a budget at `at`, unless they end before. */
+export interface TimeUp {
+  readonly at: number;
+  /** Milliseconds that the budget allows. */
+  readonly limitMs: number;
+  readonly stages: readonly StageState[];
+}
+
+/** By budget of a stage and of the instance, where one bounds the time of what is in flight. */
+export function timeUpsOf(template: WorkflowTemplate, instance: WorkflowInstance): readonly TimeUp[] {
+  const { stages } = instance;
+  const own = stages.flatMap((stage) => {
+    const { budget } = stageTemplateOf(template, stage.name);
+    return timeUp(allowance(budget, stage.grants).ms, [stage]);
+  });
+  return [...own, ...timeUp(allowance(template.budget, instance.grants).ms, stages)];
+}
+
+/** So many attempts use so many milliseconds of the budget in one of the clock. */
+function timeUp(limitMs: number | null, stages: readonly StageState[]): readonly TimeUp[] {
+  if (limitMs === null) return [];
+  const inFlight = stages.flatMap(({ tasks }) => tasks.filter(isInFlight));
+  if (inFlight.length === 0) return [];
+  const since = inFlight.reduce((all, { dispatchedAt }) => {
+    assert(dispatchedAt !== null, 'what is in flight was dispatched');
+    return all + dispatchedAt;
+  }, 0);
+  const at = Math.ceil((limitMs - spentBy({ stages }).ms + since) / inFlight.length);
+  return [{ at, limitMs, stages }];
+}
+
+/** When the stage's attempts in flight are cut off for the time that budgets allow; null: never. */
+export function cutOffAt(
+  template: WorkflowTemplate,
+  instance: WorkflowInstance,
+  stage: string,
+): number | null {
+  const ups = timeUpsOf(template, instance).filter(({ stages }) => stages.some(({ name }) => name === stage));
+  return ups.length === 0 ? null : Math.min(...ups.map(({ at }) => at));
 }
 
 /** The highest share that is used of an amount with a limit. */

@@ -1,5 +1,6 @@
 /** Time as data: which deadlines an instance has, and what passing one means. */
 
+import { timeUpsOf } from './budget.js';
 import type { Draft } from './draft.js';
 import { assert, failure } from './errors.js';
 import { failAttempt, failStage } from './fail-stage.js';
@@ -83,6 +84,7 @@ export function expire(draft: Draft): void {
       if (stage.status === 'waiting_approval' && !halted) expireApproval(draft, stage);
       expireBlock(draft, stage.name);
     }
+    cutOff(draft);
   }
   for (const stage of draft.state.stages) {
     if (stage.compensation.status === 'running') expireCompensation(draft, stage);
@@ -114,6 +116,22 @@ function expireWorkflow(draft: Draft): void {
 function expireBlock(draft: Draft, name: string): void {
   const liftsAt = draft.stage(name).block?.liftsAt ?? null;
   if (hasPassed(draft, liftsAt)) draft.emit({ type: 'stage_unblocked', stage: name });
+}
+
+/**
+ * Attempts that have used up the time of a budget are called off, so that one which hangs can't overspend; what then becomes of their
+ * stages is decided where anything else that is overspent is.
+ */
+function cutOff(draft: Draft): void {
+  const over = timeUpsOf(draft.template, draft.state).filter(({ at }) => hasPassed(draft, at));
+  for (const { limitMs, stages } of over) {
+    for (const { name } of stages) {
+      for (const { role, attempt } of draft.stage(name).tasks.filter(isInFlight)) {
+        const reason = `the ${seconds(limitMs)} of its budget are used up`;
+        draft.emit({ type: 'task_interrupted', stage: name, role, kind: 'execute', attempt, reason });
+      }
+    }
+  }
 }
 
 function expireStage(draft: Draft, name: string): void {

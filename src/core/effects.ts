@@ -1,4 +1,5 @@
 /** What has to be going on while the state is this. Recovery is nothing else than starting what this says. */
+import { timeUpsOf } from './budget.js';
 import { nextDueAt } from './deadlines.js';
 import { assert } from './errors.js';
 import { isReady, missingPermit } from './forward.js';
@@ -38,8 +39,9 @@ export function effectsOf(template: WorkflowTemplate, instance: WorkflowInstance
       addTasks(effects, stage, 'compensate', stage.compensation.tasks, 1, now);
     }
   }
-  const at = nextDueAt(instance, now);
-  if (at !== null) effects.push({ type: 'timer', at });
+  const dueAt = nextDueAt(instance, now) ?? Number.POSITIVE_INFINITY;
+  const at = timeUpsOf(template, instance).reduce((first, up) => Math.min(first, up.at), dueAt);
+  if (at < Number.POSITIVE_INFINITY) effects.push({ type: 'timer', at });
   return effects;
 }
 

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { allowance, type Budget, spentBy } from './budget.js';
 import { wakeAtOf } from './deadlines.js';
 import { decide } from './decide.js';
 import { Draft } from './draft.js';
@@ -7,7 +8,7 @@ import { asksFor, type Question } from './effects.js';
 import { assert, VaporaError } from './errors.js';
 import type { WorkflowEvent } from './events.js';
 import { advance } from './forward.js';
-import { isLive, isTerminal, type WorkflowInstance } from './instance.js';
+import { isInFlight, isLive, isTerminal, type StageState, type WorkflowInstance } from './instance.js';
 import { arbitraryMoves, arbitraryTemplate, inputOf, type Move } from './random.suite.js';
 import { Scenario } from './scenario.suite.js';
 import type { WorkflowTemplate } from './template.js';
@@ -157,6 +158,22 @@ describe('any instance, whatever arrives', () => {
       }),
       { numRuns: RUNS },
     );
+  });
+
+  it('never has agents at it for longer than its budgets allow, as long as timers ring in time', () => {
+    const usedMs = (stages: readonly StageState[], now: number) =>
+      stages
+        .flatMap(({ tasks }) => tasks.filter(isInFlight))
+        .reduce((all, { dispatchedAt }) => all + now - (dispatchedAt ?? now), spentBy({ stages }).ms);
+    const limitMs = (budget: Budget | null, grants: number) =>
+      allowance(budget, grants).ms ?? Number.POSITIVE_INFINITY;
+    always(({ template, state, now }) => {
+      expect(usedMs(state.stages, now)).toBeLessThanOrEqual(limitMs(template.budget, state.grants));
+      for (const [index, stage] of state.stages.entries()) {
+        const { budget = null } = template.stages[index] ?? {};
+        expect(usedMs([stage], now)).toBeLessThanOrEqual(limitMs(budget, stage.grants));
+      }
+    });
   });
 
   it('keeps to max_parallel and to one compensation task at a time', () => {

@@ -1,5 +1,6 @@
 /** Random templates and random inputs, sensible and not, for the properties of `decide`. */
 import fc from 'fast-check';
+import type { Budget } from './budget.js';
 import { failure } from './errors.js';
 import type { WorkflowInput } from './inputs.js';
 import type { TaskAddress, TaskKind } from './instance.js';
@@ -18,6 +19,12 @@ import type { StageTemplate, WorkflowTemplate } from './template.js';
 
 const NAMES = ['a', 'b', 'c', 'd', 'e'];
 
+const arbitraryBudget: fc.Arbitrary<Budget | null> = fc.constantFrom(null, null, null, {
+  tokens: null,
+  microUsd: null,
+  ms: 1_500,
+});
+
 function arbitraryStage(index: number): fc.Arbitrary<StageTemplate> {
   const name = NAMES[index] ?? 'z';
   return fc
@@ -33,6 +40,7 @@ function arbitraryStage(index: number): fc.Arbitrary<StageTemplate> {
       maxAttempts: fc.constantFrom(1, 2),
       compensateFailed: fc.constantFrom('completed_tasks' as const, 'always' as const, 'never' as const),
       irreversible: fc.constantFrom(false, false, false, true),
+      budget: arbitraryBudget,
     })
     .map(({ maxAttempts, approvalRequired, ...more }) => {
       const plain = stage(name);
@@ -50,6 +58,8 @@ export const arbitraryTemplate: fc.Arbitrary<WorkflowTemplate> = fc
       timeoutMs: fc.constantFrom(null, null, 8_000),
       onDeny: fc.constantFrom('block' as const, 'compensate' as const),
       sagaParallelism: fc.constantFrom(1, 2, 3),
+      budget: arbitraryBudget,
+      onBreach: fc.constantFrom('pause' as const, 'compensate' as const),
     }),
   )
   .map(({ stages, ...more }) => graph(stages, more));

@@ -4,7 +4,7 @@ import type { Agent } from '../agent/agent.js';
 import { defineWorkflow } from '../config/define.js';
 import type { WorkflowTemplate } from '../core/template.js';
 import { TestClock } from '../testing/test-clock.js';
-import { ANN, BOB, gate, Hand, RecordingAuthorizer, Rig } from './orchestrator.suite.js';
+import { ANN, BOB, gate, Hand, hang, RecordingAuthorizer, Rig } from './orchestrator.suite.js';
 
 const writer: Agent = {
   name: 'writer',
@@ -71,6 +71,31 @@ it.each([
   const { error } = await rig.api.untilRest('x');
   expect(error?.code).toBe('agent_protocol');
   expect(error?.message).toContain(message);
+});
+
+it('has an agent stopped that would use more seconds than are left, and told so beforehand', async () => {
+  const hand = new Hand('write');
+  hand.doing = hang;
+  const stages = [{ name: 'a', agents: ['write'], budget: { seconds: 30 } }];
+  const workflow = defineWorkflow({ name: 'w', stages, budget: { seconds: 45 } });
+  const rig = new Rig({ workflows: [workflow], agents: [hand], clock: new TestClock() });
+  const startedAt = rig.clock.now();
+  await rig.start('w', 'x');
+  await rig.clock.advance(29_999);
+  expect(hand.orders.map(({ deadline_at: at }) => at)).toEqual([startedAt + 30_000]);
+  expect((await rig.api.get('x')).status).toBe('active');
+  await rig.clock.advance(1);
+  const blocked = await rig.api.untilRest('x');
+  expect(blocked.stages[0]).toMatchObject({ block: { code: 'budget_exceeded' }, spent: { ms: 30_000 } });
+  expect(await rig.types('x')).toContain('task_interrupted');
+  // the stage may go on for as long as before, the instance for half of that
+  await rig.api.resume('x', BOB);
+  await rig.clock.advance(15_000);
+  expect((await rig.api.untilRest('x')).stages[0]?.block?.message).toContain(
+    'instance `x` has used 45 seconds',
+  );
+  expect(hand.orders.map(({ deadline_at: at }) => at)).toEqual([startedAt + 30_000, startedAt + 45_000]);
+  await rig.expectQuiet();
 });
 
 describe('a budget that instances share', () => {

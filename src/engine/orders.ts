@@ -1,4 +1,5 @@
 /** The order that an agent gets for one attempt, derived from the state. */
+import { cutOffAt } from '../core/budget.js';
 import { assert } from '../core/errors.js';
 import {
   findStage,
@@ -44,8 +45,15 @@ export function orderOf(
     reason: isCompensation ? (instance.rollback?.cause.message ?? '') : null,
     artifacts_to_undo: isCompensation ? artifactsOf(instance, (stage) => stage === at.stage) : [],
     traceparent: observer.traceparent(instance.id, taskId),
-    deadline_at: task.deadlineAt ?? findStage(instance, at.stage)?.deadlineAt ?? null,
+    deadline_at: isCompensation ? task.deadlineAt : deadlineOf(template, instance, at.stage),
   };
+}
+
+/** Of an attempt that carries the stage out. */
+function deadlineOf(template: WorkflowTemplate, instance: WorkflowInstance, stage: string): number | null {
+  const times = [findStage(instance, stage)?.deadlineAt, cutOffAt(template, instance, stage)];
+  const known = times.filter((at) => at != null);
+  return known.length === 0 ? null : Math.min(...known);
 }
 
 /** In the order in which the stages completed; those of a stage that did not complete come last. */

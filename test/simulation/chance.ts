@@ -33,6 +33,11 @@ export class Dice {
     return mixed(this.#state) / 0x1_0000_0000;
   }
 
+  /** Another stream, which takes nothing from this one. */
+  fork(): Dice {
+    return new Dice(this.#state ^ 0x9e3779b9);
+  }
+
   chance(share: number): boolean {
     return this.roll() < share;
   }

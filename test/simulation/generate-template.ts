@@ -1,4 +1,5 @@
 /** Templates of every kind, from a seed. */
+import type { Budget } from '../../src/core/budget.js';
 import type { RetryPolicy, StageTemplate } from '../../src/core/template.js';
 import type { Dice } from './chance.js';
 import type { Scenario } from './scenario.js';
@@ -28,17 +29,28 @@ export function makeTemplate(dice: Dice, name: string): TemplatePlan {
     finals: dice.pick([0, 0, 0.15, 0.3]),
     attempts: dice.int(1, 3),
   };
+  const own = dice.fork();
+  const budgets = own.pick([0, 0, 0, 0.5]);
   const names = STAGES.slice(0, dice.pick([1, 2, 3, 3, 4, 5, 6]));
   return {
     name,
     trigger: 'manual',
-    stages: names.map((stage, index) => makeStage(dice, style, stage, needsOf(dice, style, names, index))),
+    stages: names.map((stage, index) => ({
+      ...makeStage(dice, style, stage, needsOf(dice, style, names, index)),
+      budget: makeBudget(own, budgets),
+    })),
     timeoutMs: dice.chance(style.limits) ? dice.span([3_000, 60_000], [600_000, 7_200_000]) : null,
     onDeny: dice.pick(['block', 'compensate']),
     sagaParallelism: dice.pick([1, 1, 2, 3]),
-    budget: null,
-    onBreach: 'pause',
+    budget: makeBudget(own, budgets),
+    onBreach: own.pick(['pause', 'compensate']),
   };
+}
+
+/** Of time alone: agents of these worlds count nothing else. */
+function makeBudget(dice: Dice, share: number): Budget | null {
+  if (!dice.chance(share)) return null;
+  return { tokens: null, microUsd: null, ms: dice.span([500, 5_000], [5_000, 120_000]) };
 }
 
 function needsOf(dice: Dice, { shape }: Style, names: readonly string[], index: number): readonly string[] {
@@ -48,7 +60,12 @@ function needsOf(dice: Dice, { shape }: Style, names: readonly string[], index: 
   return names.slice(0, index).filter(() => dice.chance(0.4));
 }
 
-function makeStage(dice: Dice, style: Style, name: string, needs: readonly string[]): StageTemplate {
+function makeStage(
+  dice: Dice,
+  style: Style,
+  name: string,
+  needs: readonly string[],
+): Omit<StageTemplate, 'budget'> {
   const agents = dice.some(ROLES, dice.pick([1, 1, 1, 2, 3]));
   const parallel = agents.length > 1 && dice.chance(0.6);
   const approvalRequired = dice.chance(style.approvals);
@@ -68,7 +85,6 @@ function makeStage(dice: Dice, style: Style, name: string, needs: readonly strin
     compensationTimeoutMs: dice.span([1_000, 20_000], [60_000, 600_000]),
     compensateFailed: dice.pick(['completed_tasks', 'always', 'never']),
     irreversible: dice.chance(style.finals),
-    budget: null,
   };
 }
 

@@ -23,6 +23,7 @@ export interface ModelTask {
   failures: number;
   retryAt: number | null;
   deadlineAt: number | null;
+  dispatchedAt: number;
 }
 
 export interface ModelStage {
@@ -41,6 +42,9 @@ export interface ModelStage {
   /** Place in the order of completion. */
   completion: number | null;
   tasks: ModelTask[];
+  /** That agents were at it, of attempts that have ended. */
+  usedMs: number;
+  grants: number;
   undo: CompensationStatus;
   undoTasks: ModelTask[];
   /** Its dead letter was retried: that goes on beside the rest of the way back. */
@@ -67,6 +71,7 @@ export class ModelInstance {
   status: InstanceStatus = 'draft';
   completions = 0;
   deadlineAt: number | null;
+  grants = 0;
   rollback: { target: Target; order: readonly string[]; plannedAt: number } | null = null;
 
   constructor(
@@ -150,6 +155,8 @@ function newStage(template: StageTemplate): ModelStage {
     deadlineAt: null,
     completion: null,
     tasks: [],
+    usedMs: 0,
+    grants: 0,
     undo: 'none',
     undoTasks: [],
     isLetter: false,
@@ -157,7 +164,15 @@ function newStage(template: StageTemplate): ModelStage {
 }
 
 export function newModelTask(role: string): ModelTask {
-  return { role, status: 'pending', attempt: 0, failures: 0, retryAt: null, deadlineAt: null };
+  return {
+    role,
+    status: 'pending',
+    attempt: 0,
+    failures: 0,
+    retryAt: null,
+    deadlineAt: null,
+    dispatchedAt: 0,
+  };
 }
 
 export function isInFlight({ status }: ModelTask): boolean {
@@ -197,6 +212,8 @@ function stageDifference(stage: ModelStage, other: StageState): string | null {
     stage.deadlineAt === other.deadlineAt &&
     stage.completion === other.completion &&
     stage.undo === other.compensation.status &&
+    stage.usedMs === other.spent.ms &&
+    stage.grants === other.grants &&
     (stage.block?.code ?? null) === (other.block?.code ?? null) &&
     stage.permits.size === other.permits.length &&
     other.permits.every((permit) => stage.permits.has(permit)) &&
@@ -210,6 +227,8 @@ function stageDifference(stage: ModelStage, other: StageState): string | null {
     ['deadline', stage.deadlineAt, other.deadlineAt],
     ['completion', stage.completion, other.completion],
     ['compensation', stage.undo, other.compensation.status],
+    ['time used', stage.usedMs, other.spent.ms],
+    ['grants', stage.grants, other.grants],
     ['block', stage.block?.code ?? null, other.block?.code ?? null],
     ['permits', [...stage.permits].join(), other.permits.join()],
     ['tasks', stage.tasks.map(textOf).join(), other.tasks.map(textOf).join()],

@@ -1,6 +1,7 @@
 /** The reference model's part about tasks and attempts. */
 import type { WorkflowEvent } from '../../src/core/events.js';
 import type { Reading } from './model.js';
+import { isCutOff, isSpent } from './model-budget.js';
 import { demand, isInFlight, type ModelStage, type ModelTask } from './model-state.js';
 
 const TASK_EVENTS = [
@@ -20,11 +21,24 @@ export function isTaskEvent(event: WorkflowEvent): event is TaskEvent {
 }
 
 export function applyTaskEvent(reading: Reading, event: TaskEvent): void {
-  const { model, oracle } = reading;
+  const { model, at } = reading;
   const task = model.task(event);
   const where = `${event.type} of ${event.stage}/${event.role}/${event.kind}#${event.attempt}`;
   if (event.type === 'task_dispatched') return dispatch(reading, task, event, where);
   demand(event.attempt === task.attempt, `${where}: attempt ${task.attempt} is the current one`);
+  const wasInFlight = isInFlight(task);
+  applyToCurrent(reading, task, event, where);
+  const hasEnded = wasInFlight && !isInFlight(task);
+  if (event.kind === 'execute' && hasEnded) model.stage(event.stage).usedMs += at - task.dispatchedAt;
+}
+
+function applyToCurrent(
+  reading: Reading,
+  task: ModelTask,
+  event: Exclude<TaskEvent, EventOf<'task_dispatched'>>,
+  where: string,
+): void {
+  const { model, oracle } = reading;
   const key = keyOf(reading, event);
   switch (event.type) {
     case 'task_started':
@@ -43,7 +57,11 @@ export function applyTaskEvent(reading: Reading, event: TaskEvent): void {
       return fail(reading, task, event, where);
     case 'task_interrupted':
       demand(isInFlight(task), `${where}: it is ${task.status}`);
-      demand(oracle.canBeLost(`${key}#${event.attempt}`, event.reason), `${where}: it is not lost`);
+      demand(
+        isCutOff(reading, model.stage(event.stage), event.kind, event.reason) ||
+          oracle.canBeLost(`${key}#${event.attempt}`, event.reason),
+        `${where}: it is not lost`,
+      );
       task.deadlineAt = null;
       return model.setTask(task, 'pending');
     case 'task_cancelled':
@@ -87,10 +105,11 @@ function dispatch(reading: Reading, task: ModelTask, event: EventOf<'task_dispat
     oracle.agentServes(event.assignment.agent, event.role),
     `${where}: the agent does not serve the role`,
   );
+  demand(event.kind === 'compensate' || !isSpent(reading, stage), `${where}: its budget is used up`);
   const deadlineAt = event.kind === 'compensate' ? at + stage.template.compensationTimeoutMs : null;
   demand(event.deadlineAt === deadlineAt, `${where}: with another time limit`);
   model.setTask(task, 'dispatched');
-  Object.assign(task, { attempt: event.attempt, retryAt: null, deadlineAt });
+  Object.assign(task, { attempt: event.attempt, retryAt: null, deadlineAt, dispatchedAt: at });
 }
 
 function fail(reading: Reading, task: ModelTask, event: EventOf<'task_failed'>, where: string): void {

@@ -19,6 +19,9 @@ export const ACTIONS: Readonly<Record<WishType, string>> = {
   resolve_letter: 'resolve-dead-letter',
 };
 
+/** What a person may have looked at again. */
+const RESUMABLE: ReadonlySet<string> = new Set(['denied', 'role_unserved', 'budget_exceeded']);
+
 export function applyWish(
   reading: Reading,
   event: Extract<WorkflowEvent, { type: 'action_authorized' }>,
@@ -51,7 +54,7 @@ export function applyWish(
     case 'resume':
       if (hasEnded(reading.model) || reading.model.rollback !== null) return;
       for (const { name, block } of reading.model.stages) {
-        if (block?.code === 'denied' || block?.code === 'role_unserved') reading.due.push(`unblock ${name}`);
+        if (block !== null && RESUMABLE.has(block.code)) reading.due.push(`unblock ${name}`);
       }
       return;
     default:

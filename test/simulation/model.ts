@@ -4,6 +4,7 @@
  * docs/concepts.md.
  */
 import type { WorkflowEvent } from '../../src/core/events.js';
+import { grant, hasMore, isSpent } from './model-budget.js';
 import {
   Complaint,
   demand,
@@ -121,8 +122,7 @@ export class Reading {
       case 'workflow_completed':
         return this.#applyStatus(event);
       case 'budget_granted':
-        // templates have none here
-        return demand(false, 'a budget is granted');
+        return grant(this, event);
       default:
         return this.#applyStage(event);
     }
@@ -296,7 +296,9 @@ export class Reading {
         ? this.takeDue(`block ${stage.name}`)
         : block.code === 'role_unserved'
           ? stage.status === 'running' && this.isForward()
-          : block.code === 'point_of_no_return' && stage.status === 'failed' && this.passed().length > 0;
+          : block.code === 'budget_exceeded'
+            ? this.model.template.onBreach === 'pause' && isSpent(this, stage) && hasMore(this, stage)
+            : block.code === 'point_of_no_return' && stage.status === 'failed' && this.passed().length > 0;
     demand(isCalledFor, `stage ${stage.name} is blocked for no reason`);
     stage.block = { code: block.code, role: block.role ?? null };
   }
@@ -319,6 +321,9 @@ export class Reading {
       isDue ||
       (error.code === 'stage_aborted' && stage.status === 'running') ||
       (error.code === 'stage_timeout' && stage.status === 'running' && this.isOver(stage.deadlineAt)) ||
+      (error.code === 'budget_exceeded' &&
+        model.template.onBreach === 'compensate' &&
+        isSpent(this, stage)) ||
       (error.code === 'workflow_timeout' && this.isOver(model.deadlineAt) && this.passed().length > 0);
     demand(
       isCalledFor && isOpen && this.isForward(),
@@ -355,6 +360,8 @@ export class Reading {
       const isDone = stage.status === 'running' && stage.tasks.every(({ status }) => status === 'completed');
       demand(!isDone, `stage ${stage.name} is done and not completed`);
       demand(!this.isOpen(stage), `stage ${stage.name} could go on and does not`);
+      const isHeld = stage.block !== null || failed !== undefined;
+      demand(isHeld || !hasMore(this, stage) || !isSpent(this, stage), `stage ${stage.name} may use no more`);
     }
     demand(
       model.status === this.#expectedStatus(),

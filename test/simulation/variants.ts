@@ -88,6 +88,18 @@ export const VARIANTS: readonly Variant[] = [
     to: 'return at !== null && at <= draft.now + 500;',
   },
   {
+    name: 'what uses up the time of a budget is let be',
+    file: 'dist/core/deadlines.js',
+    from: 'cutOff(draft);',
+    to: ';',
+  },
+  {
+    name: 'a budget that is used up holds nothing',
+    file: 'dist/core/forward.js',
+    from: 'if (breach === undefined)',
+    to: 'if (true)',
+  },
+  {
     name: 'timers are forgotten',
     file: 'dist/engine/timers.js',
     from: 'this.#heap.push(id, at);\n        this.#compact();',
