@@ -258,13 +258,19 @@ export class Projection {
   }
 }
 
+// to the engine an UPSERT of what is there costs half as much again as the UPDATE
+const WRITE_CHANGED = `FOR $row IN $changed {
+    IF record::exists($row.id) { UPDATE $row.id CONTENT $row.content RETURN NONE }
+    ELSE { UPSERT $row.id CONTENT $row.content RETURN NONE }
+  };`;
+
 const STATEMENTS = `BEGIN; ${CHECK_FENCE}
   FOR $range IN $cleared { DELETE $range RETURN NONE };
   DELETE (SELECT VALUE type::record('instance_labels', [labels, position])
     FROM (SELECT labels, position FROM (SELECT * FROM $gone) SPLIT labels)) RETURN NONE;
   DELETE $gone RETURN NONE;
   INSERT INTO workflow_instances $fresh RETURN NONE;
-  FOR $row IN $changed { UPSERT $row.id CONTENT $row.content RETURN NONE };
+  ${WRITE_CHANGED}
   INSERT IGNORE INTO instance_labels $labels RETURN NONE;
   INSERT INTO workflow_history $history RETURN NONE;
   FOR $row IN $rewritten { UPSERT $row.id CONTENT $row.content RETURN NONE };
