@@ -29,17 +29,23 @@ export class AgentWords {
     if (place !== null) await this.#roster.wake(asInstanceId(place.instance));
   }
 
-  /** Recorded in the history, never applied. Throws `instance_unknown`. */
-  async late({ taskId, status, claimant }: LateResult): Promise<void> {
+  /**
+   * True: the attempt is completed, as it says, by an answer whose acknowledgement was lost with an earlier process. Otherwise it is recorded in
+   * the history, and never applied. Throws `instance_unknown`.
+   */
+  async late({ taskId, status, claimant }: LateResult): Promise<boolean> {
     const place = placeOf(taskId);
-    if (place === null) return;
+    if (place === null) return false;
     const { instance, ...at } = place;
+    let isKnown = false;
     await this.#roster.tell(asInstanceId(instance), (actor) => {
       const task = actor.instance === null ? undefined : findTask(actor.instance, at);
       // of an attempt that is current somebody else will tell; once it is not, it never is again
       if (task === undefined || (task.attempt === at.attempt && isInFlight(task))) return;
       // a stranger's word has no place in the history
       if (claimant !== null && (task.attempt !== at.attempt || task.agent !== claimant)) return;
+      isKnown = task.attempt === at.attempt && task.status === 'completed' && status === 'completed';
+      if (isKnown) return;
       if (status === 'completed') {
         actor.send({ type: 'succeeded', ...at, artifacts: [], output: null, log: null });
       } else {
@@ -47,6 +53,7 @@ export class AgentWords {
         actor.send({ type: 'failed', ...at, error, isRetryable: true, log: null });
       }
     });
+    return isKnown;
   }
 }
 

@@ -308,6 +308,36 @@ describe('a task', () => {
     expect(await eventsOf(rig, id)).not.toContain('late_result_ignored');
   });
 
+  it('that is completed is said to be once more to its agent, by a process that did not hear of it', async () => {
+    const rig = await openHttpRig();
+    const session = await registered(rig);
+    const id = await start(rig);
+    const { lease, task_id } = await task(rig, session);
+    await say(rig, lease, 'complete', { output: 'done' });
+    await rig.ask('DELETE', `/api/v1/agents/${session}`);
+    // as after a restart: of the lease nobody here has given out there is the agent's word alone
+    const kept = await rig.ask('POST', '/api/v1/agents', {
+      body: {
+        name: 'far-away',
+        roles: ['far'],
+        holding: ['first-lease', 'second-lease'].map((from) => ({ task_id, lease: from })),
+      },
+    });
+    expect(kept.json.kept).toEqual([]);
+    for (let times = 0; times < 2; times++)
+      expect((await say(rig, 'first-lease', 'complete', { output: 'done' })).status).toBe(200);
+    expect((await say(rig, 'second-lease', 'fail', { message: 'no' })).json.code).toBe('lease_lost');
+    await registered(rig, { name: 'other', holding: [{ task_id, lease: 'third-lease' }] });
+    expect((await say(rig, 'third-lease', 'complete', { output: 'done' })).json.code).toBe('lease_lost');
+    await until(async () => (await eventsOf(rig, id)).includes('workflow_completed'));
+    expect(await stateOf(rig, id)).toMatchObject({
+      state: 'completed',
+      stages: [{ tasks: [{ output: 'done' }] }],
+    });
+    // an instance that has ended records nothing more
+    expect(await eventsOf(rig, id)).not.toContain('late_result_ignored');
+  });
+
   it('of a lease that was never given out asks for a registration', async () => {
     const rig = await openHttpRig();
     await registered(rig);

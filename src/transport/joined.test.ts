@@ -19,7 +19,7 @@ function joined() {
   ]);
   const clock = new TestClock();
   const remote = new RemoteTransport({ clock, leaseMs: 1_000, limits: LIMITS });
-  remote.desk.attach({ claimed: async () => {}, late: async () => {} }, (name) => name === 'here');
+  remote.desk.attach({ claimed: async () => {}, late: async () => false }, (name) => name === 'here');
   return { transport: new JoinedTransport(local, remote), remote, clock };
 }
 

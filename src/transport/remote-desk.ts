@@ -19,7 +19,8 @@ export interface RemoteDeskOptions {
 export interface RemoteEngine {
   /** An agent says that it is still at the attempt: has `resume` called for it, if it is current. */
   claimed(taskId: string): Promise<void>;
-  late(result: LateResult): Promise<void>;
+  /** Answers whether the attempt is completed, as it says. */
+  late(result: LateResult): Promise<boolean>;
 }
 
 /** What an agent handed in, where nobody waits for it any more. */
@@ -266,15 +267,16 @@ export class RemoteDesk {
     const isSame = before.said?.status === said.status && before.said.digest === said.digest;
     if (isSame && (await before.ending)) return;
     if (before.said === null) {
-      // recorded once: a repeated late result is no news
-      this.#book.ended.set(lease, { ...before, said, ending: NEVER_APPLIED });
       const { taskId, claimant } = before;
-      await this.#reportLate({ taskId, status: said.status, claimant });
+      const ending = this.#reportLate({ taskId, status: said.status, claimant });
+      // recorded once: a repeated late result is no news
+      this.#book.ended.set(lease, { ...before, said, ending });
+      if (await ending) return;
     }
     throw leaseLost(before.said === null || isSame ? 'it has ended' : 'it has ended with another result');
   }
 
-  async #reportLate(result: LateResult): Promise<void> {
-    await this.#engine?.late(result).catch(() => undefined);
+  async #reportLate(result: LateResult): Promise<boolean> {
+    return (await this.#engine?.late(result).catch(() => false)) ?? false;
   }
 }
