@@ -87,8 +87,7 @@ export class OidcVerifier {
     } catch (error) {
       if (error instanceof VaporaError) throw error;
       if (error instanceof errors.JWTExpired) throw unauthenticated('the token has expired');
-      const isAway = error instanceof errors.JWKSTimeout || !(error instanceof errors.JOSEError);
-      if (isAway) {
+      if (isAboutKeys(error)) {
         throw new VaporaError('server_unreachable', "the issuer's keys can't be fetched", { cause: error });
       }
       throw unauthenticated('the token is not valid');
@@ -104,6 +103,13 @@ export class OidcVerifier {
     if (groups.length > MAX_GROUPS) throw unauthenticated(`the token has more than ${MAX_GROUPS} groups`);
     return { by: 'jwt', kind: 'person', principal: { user, groups }, roles: null };
   }
+}
+
+/** Whether the issuer's keys can't be had, which says nothing about the token: no answer, none with status 200, or no key set in it. */
+function isAboutKeys(error: unknown): boolean {
+  if (!(error instanceof errors.JOSEError)) return true;
+  const codes = [errors.JOSEError.code, errors.JWKSTimeout.code, errors.JWKSInvalid.code];
+  return codes.includes(error.code);
 }
 
 function isText(value: unknown): value is string {
