@@ -4,6 +4,7 @@ import type { TaskOrder } from '../../src/core/ports.js';
 import type { Attempt } from './agents.js';
 import { isEqual } from './equal.js';
 import type { ModelInstance } from './model-state.js';
+import { buildsUpon } from './model-undo.js';
 import type { SimulatedProcess } from './process.js';
 import type { World } from './world.js';
 
@@ -173,7 +174,25 @@ export class Ledger {
       kept.every((step) => order.steps.some((given) => isEqual(given, step))) &&
       new Set(order.steps.map(({ name }) => name)).size === order.steps.length;
     if (!isKept) return 'steps that were kept are not handed over';
-    return isUndo ? this.#complaintAboutUndo(order, model) : this.#complaintAboutPermit(order, model);
+    if (isUndo) return this.#complaintAboutUndo(order, model);
+    return this.#complaintAboutPermit(order, model) ?? this.#complaintAboutGiven(order, model);
+  }
+
+  /** What was made in all stages that this one builds upon, in their present runs, and nothing else. */
+  #complaintAboutGiven(
+    { workflow_id: id, stage_name: name, artifacts }: TaskOrder,
+    model: ModelInstance,
+  ): string | null {
+    const { stages } = model.template;
+    const before = model.stages.filter((stage) => buildsUpon(stages, name, stage.name));
+    const expected = before.flatMap((stage) =>
+      stage.tasks.flatMap(({ role }) => {
+        const made = this.#made.get(`${id}/${stage.name}/${role}`) ?? '';
+        return made === '' ? [] : made.split(',').map((digest) => `${stage.name}/${role} ${digest}`);
+      }),
+    );
+    const given = artifacts.map(({ stage, role, digest }) => `${stage}/${role} ${digest}`);
+    return expected.sort().join() === given.sort().join() ? null : 'it is not given what was made before';
   }
 
   #complaintAboutPermit(order: TaskOrder, model: ModelInstance): string | null {

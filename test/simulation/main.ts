@@ -9,6 +9,7 @@ import { Coverage } from './coverage.js';
 import { workOff } from './crew.js';
 import { type EngineCode, loadEngine } from './engine-code.js';
 import { makeScenario } from './generate.js';
+import { MORE_VARIANTS } from './more-variants.js';
 import { printCoverage, printFigures } from './report.js';
 import { checkScenario, runScenario } from './run.js';
 import type { Scenario } from './scenario.js';
@@ -151,7 +152,8 @@ async function runCases(code: EngineCode, places: Folders, names: readonly strin
 
 async function runVariants(places: Folders, threads: number, first: number): Promise<number> {
   const caught: Caught[] = [];
-  const jobs = VARIANTS.map(
+  const variants = [...VARIANTS, ...MORE_VARIANTS];
+  const jobs = variants.map(
     (variant): Job => ({ kind: 'variant', variant, from: first, most: VARIANT_SEEDS }),
   );
   await workOff(places, threads, jobs.values(), (answer) => {
@@ -164,5 +166,5 @@ async function runVariants(places: Folders, threads: number, first: number): Pro
   });
   const missed = caught.filter(({ violation }) => violation === null);
   console.log(`${caught.length} broken variants, ${missed.length} missed`);
-  return missed.length === 0 && caught.length === VARIANTS.length ? 0 : 1;
+  return missed.length === 0 && caught.length === variants.length ? 0 : 1;
 }

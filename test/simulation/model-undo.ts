@@ -166,7 +166,8 @@ function mayStart({ model }: Reading, stage: ModelStage): boolean {
   return !open.some((other) => other !== stage && buildsUpon(model.template.stages, other.name, stage.name));
 }
 
-function buildsUpon(
+/** Whether `below` has to be completed before `name`, directly or through others. */
+export function buildsUpon(
   stages: readonly { name: string; needs: readonly string[] }[],
   name: string,
   below: string,
