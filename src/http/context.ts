@@ -16,6 +16,7 @@ import type { EngineLimits } from '../config/settings.js';
 import type { AgentApi, WorkflowApi } from '../core/api.js';
 import type { SharedUse } from '../core/budget.js';
 import type { DecisionBook } from '../core/decision-log.js';
+import type { ErrorCode } from '../core/errors.js';
 import type { InstanceId } from '../core/names.js';
 import type { Clock, InstanceSummary } from '../core/ports.js';
 import type { WorkflowTemplate } from '../core/template.js';
@@ -74,6 +75,10 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Null where anybody may call. */
     identity: Identity | null;
+  }
+  interface FastifyReply {
+    /** Of the error that it answers with. */
+    problemCode: ErrorCode | null;
   }
   interface FastifyContextConfig {
     readonly access?: Access;

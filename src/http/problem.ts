@@ -100,6 +100,7 @@ function refusedRequest(error: FastifyError): VaporaError {
 
 export function sendProblem(reply: FastifyReply, error: VaporaError): FastifyReply {
   const { status, ...rest } = problemOf(error);
+  reply.problemCode = error.code;
   if ((status === 503 || status === 429) && reply.getHeader('retry-after') === undefined) {
     reply.header('retry-after', RETRY_AFTER_SECONDS);
   }

@@ -88,6 +88,8 @@ export interface HttpRig {
   readonly api: WorkflowApi;
   readonly hub: EventHub;
   readonly tokens: Tokens;
+  /** What Prometheus would get, asked past the server. */
+  metrics(): Promise<string>;
   /** Really listens; answers the URL. */
   listen(): Promise<string>;
   /** Resolves once exactly so many follow all events. */
@@ -133,6 +135,7 @@ export async function openHttpRig(options: RigOptions = {}): Promise<HttpRig> {
     api: engine.api,
     hub,
     tokens: context.tokens,
+    metrics: async () => (await engine.metrics?.text()) ?? '',
     listen: () => app.listen({ host: '127.0.0.1', port: 0 }),
     streaming,
     cutStreams: () => app.server.closeAllConnections(),

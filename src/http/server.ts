@@ -17,6 +17,7 @@ import { addBodyParser } from './body.js';
 import type { App, ServerContext } from './context.js';
 import { addDoor } from './door.js';
 import { answerError, sendProblem } from './problem.js';
+import { addRequestMetrics } from './request-metrics.js';
 import { ROUTES } from './routes.js';
 
 export interface ServerLimits {
@@ -93,6 +94,8 @@ export async function createServer(options: ServerOptions): Promise<App> {
     ),
   );
   addBodyParser(app);
+  app.decorateReply('problemCode', null);
+  if (context.metrics !== null) addRequestMetrics(app, context.metrics.requests);
   const { isAuthenticating } = context.identifier;
   addDoor(app, { isAuthenticating, maxConcurrent: limits.maxConcurrent });
   addIdentity(app, context);

@@ -11,6 +11,7 @@ import { LabelBook } from './label-book.js';
 import { Meters, type MetricDescription } from './meters.js';
 import type { MetricSources } from './metric-sources.js';
 import { NO_OBSERVER } from './observers.js';
+import { RequestMeters } from './request-meters.js';
 
 const MAX_WORKFLOWS = 100;
 const MAX_STAGES = 300;
@@ -149,6 +150,9 @@ export class Metrics {
     'vapora_instances_kept_broken',
     'Ended instances that the last such run kept, because their history is broken.',
   );
+
+  /** What a server counts of requests to it. */
+  readonly requests = new RequestMeters(this.#meters);
 
   /** The media type of `text()`. */
   get contentType(): string {
