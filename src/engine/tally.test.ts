@@ -71,4 +71,17 @@ describe('a tally', () => {
     tally.add(charge('2026-11-29T23:00:00Z', 1_000));
     expect([used('day', now), used('month', now)]).toEqual([110, 1_111]);
   });
+
+  it('asks a store again that could not be read', async () => {
+    let isIll = true;
+    const charges = async () => {
+      if (isIll) throw new Error('the connection was lost');
+      return [charge('2026-11-30T00:00:00Z', 3)];
+    };
+    const tally = new Tally({ charges }, new TestClock());
+    await expect(tally.ready(shares('day'))).rejects.toThrow('the connection was lost');
+    isIll = false;
+    await tally.ready(shares('day'));
+    expect(tally.useOf('w', 'day', at('2026-11-30T12:00:00Z')).spent.tokens).toBe(3);
+  });
 });

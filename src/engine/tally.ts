@@ -64,7 +64,11 @@ export class Tally {
   /** Resolves once it knows what was used before this process. Nothing is read where nobody shares a budget. */
   ready({ sharedBudget }: WorkflowTemplate): Promise<void> {
     if (sharedBudget === undefined) return Promise.resolve();
-    this.#loading ??= this.#load();
+    // a store that could not be read once is asked again
+    this.#loading ??= this.#load().catch((error: unknown) => {
+      this.#loading = null;
+      throw error;
+    });
     return this.#loading;
   }
 
