@@ -1,5 +1,5 @@
 /** What stays of instances that are gone, and the removal of content that nobody refers to any more. */
-import { BoundExcluded, BoundIncluded, type RecordId, RecordIdRange, type RecordIdValue } from 'surrealdb';
+import { BoundIncluded, type RecordId, RecordIdRange } from 'surrealdb';
 import type { Anchor, Attic, Collected } from '../../core/attic.js';
 import { asDigest, type Digest, type InstanceId } from '../../core/names.js';
 import { type BlobTable, MARKS } from './blobs.js';
@@ -62,16 +62,13 @@ export class AtticTables implements Attic {
   }
 
   async *allAnchors(): AsyncGenerator<Anchor> {
-    const end = new BoundIncluded(['\uffff']);
-    let from: BoundExcluded<RecordIdValue> | BoundIncluded<RecordIdValue> = new BoundIncluded(['']);
-    for (;;) {
-      const range = new RecordIdRange(ANCHORS, from, end);
-      const [found] = await this.#parts.db.run(`SELECT * FROM $range LIMIT ${PAGE}`, { range });
-      const rows = found as readonly { readonly id: RecordId; readonly body: string }[];
-      for (const { body } of rows) yield JSON.parse(body) as Anchor;
-      const last = rows.at(-1);
-      if (rows.length < PAGE || last === undefined) return;
-      from = new BoundExcluded(last.id.id);
+    const [ids] = await this.#parts.db.run(`SELECT VALUE id FROM ${ANCHORS}`);
+    const all = ids as readonly RecordId[];
+    for (let start = 0; start < all.length; start += PAGE) {
+      const [bodies] = await this.#parts.db.run('SELECT VALUE body FROM (SELECT * FROM $ids)', {
+        ids: all.slice(start, start + PAGE),
+      });
+      for (const body of bodies as readonly string[]) yield JSON.parse(body) as Anchor;
     }
   }
 

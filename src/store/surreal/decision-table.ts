@@ -4,7 +4,7 @@ import type { RecordedDecision } from '../../core/decision-log.js';
 import type { Database } from './database.js';
 
 const TABLE = 'decisions';
-const PAGE = 16;
+const SPAN_MS = 600_000;
 
 export class DecisionTable {
   readonly #db: Database;
@@ -30,27 +30,36 @@ export class DecisionTable {
   }
 
   async *load(since: number): AsyncGenerator<readonly RecordedDecision[]> {
-    const end = new BoundIncluded([Number.MAX_SAFE_INTEGER]);
-    let from: BoundIncluded<unknown[]> | BoundExcluded<unknown[]> = new BoundIncluded([since]);
-    for (;;) {
-      const [found] = await this.#db.run(`SELECT * FROM $range LIMIT ${PAGE}`, {
-        range: new RecordIdRange(TABLE, from, end),
+    const [first, last] = await this.#db.run(
+      `SELECT VALUE id FROM ${TABLE} ORDER BY id LIMIT 1; SELECT VALUE id FROM ${TABLE} ORDER BY id DESC LIMIT 1`,
+    );
+    const end = timeOf(last) ?? -1;
+    // a span of time at a time: the database reads a range of ids to its end, whatever the limit
+    for (let from = Math.max(since, timeOf(first) ?? 0); from <= end; from += SPAN_MS) {
+      const [bodies] = await this.#db.run('SELECT VALUE body FROM $range', {
+        range: rangeOf(from, from + SPAN_MS),
       });
-      const rows = found as readonly { id: RecordId; body: string }[];
-      for (const { body } of rows) {
+      for (const body of bodies as readonly string[]) {
         const decisions = JSON.parse(body) as readonly RecordedDecision[];
         yield decisions.filter(({ at }) => at >= since);
       }
-      const last = rows.at(-1)?.id.id;
-      if (rows.length < PAGE || !Array.isArray(last)) return;
-      from = new BoundExcluded(last);
     }
   }
 
   async drop(before: number): Promise<void> {
-    const range = new RecordIdRange(TABLE, new BoundIncluded([0]), new BoundExcluded([before]));
     await this.#write(async () => {
-      await this.#db.run('DELETE $range RETURN NONE', { range });
+      await this.#db.run('DELETE $range RETURN NONE', { range: rangeOf(0, before) });
     });
   }
+}
+
+/** `until` exclusive. */
+function rangeOf(from: number, until: number): RecordIdRange {
+  return new RecordIdRange(TABLE, new BoundIncluded([from]), new BoundExcluded([until]));
+}
+
+/** Of the only row; null: there is none. */
+function timeOf(rows: unknown): number | null {
+  const [row] = rows as readonly RecordId[];
+  return row === undefined ? null : Number((row.id as unknown[])[0]);
 }

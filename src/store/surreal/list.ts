@@ -198,7 +198,7 @@ const FIRST_SPAN_MS = 100;
 const SPAN_GROWTH = 4;
 /** Where there is nothing for so long, it is worth asking where there is something: behind a hole, a long span may hold too much. */
 const LONG_SPAN_MS = 60_000;
-/** Holes that are looked for: a label that is rare among instances that are far apart would meet ever new ones. */
+/** How often it is asked: a label that is rare among instances that are far apart would meet ever new ones. */
 const MAX_HOLES = 3;
 
 /**
@@ -226,8 +226,8 @@ async function positionsWith(
     begin = end;
     if (holes === 0 || spanMs < LONG_SPAN_MS || (found as readonly unknown[]).length > 0) continue;
     begin = await nextInstance(db, end, to);
-    if (positionAt(end).createdAt - positionAt(begin).createdAt < spanMs) continue;
     holes -= 1;
+    if (positionAt(end).createdAt - positionAt(begin).createdAt < spanMs) continue;
     spanMs = FIRST_SPAN_MS / SPAN_GROWTH;
   }
   return positions;

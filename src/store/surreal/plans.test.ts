@@ -1,9 +1,11 @@
 /** The database is asked how it would carry out what lists and sweeps ask it: none of it may go through a whole table. */
+import type { RecordIdRange } from 'surrealdb';
 import { expect, it } from 'vitest';
 import type { InstancePage, InstanceQuery } from '../../core/ports.js';
-import { creation, testClock } from '../fixtures.suite.js';
+import { collect, creation, note, testClock } from '../fixtures.suite.js';
 import { openDatabase } from './connection.js';
 import type { Database } from './database.js';
+import { HISTORY_ROW_ENTRIES } from './projection.js';
 import { SurrealWorkflowStore } from './store.js';
 
 const LISTS: readonly Omit<InstanceQuery, 'limit'>[] = [
@@ -97,6 +99,38 @@ it('reads what is due, what has changed and what has ended from an index', async
   });
   expect(plans.length).toBeGreaterThanOrEqual(4);
   for (const plan of plans) expect(plan).toMatch(BY_INDEX_OR_ID);
+});
+
+it('gives each range of ids that it reads a page of an end, because the database reads it to the end', async () => {
+  const clock = testClock();
+  const db = await openDatabase('mem://', clock);
+  const pages: RecordIdRange[] = [];
+  const listened: Database = {
+    ...db,
+    run: (statements, values = {}) => {
+      if (/FROM \$range.* LIMIT/.test(statements)) pages.push(values.range as RecordIdRange);
+      return db.run(statements, values);
+    },
+  };
+  const store = await SurrealWorkflowStore.over(listened, { clock });
+  let stored = await store.save(creation('long'));
+  for (let revision = 2; revision <= 600; revision += 1) {
+    stored = await store.save(note(stored));
+    if (revision % 5 === 0) await store.writeOut();
+  }
+  const entries = await collect(store.history(stored.instance.id));
+  expect(entries.map(({ revision }) => revision)).toEqual([...Array(600).keys()].map((index) => index + 1));
+  expect((await collect(store.history(stored.instance.id, 590))).map(({ revision }) => revision)).toEqual([
+    591, 592, 593, 594, 595, 596, 597, 598, 599, 600,
+  ]);
+  expect(pages.length).toBeGreaterThan(8);
+  for (const range of pages) {
+    const [first, last] = [...String(range).matchAll(/, (\d+)\s*\]/g)].map(([, revision]) =>
+      Number(revision),
+    );
+    expect(Number(last) - Number(first)).toBeLessThan(HISTORY_ROW_ENTRIES);
+  }
+  await store.close();
 });
 
 it('would see a walk through the whole table', async () => {

@@ -80,17 +80,18 @@ export async function* readHistory(
   // a row is found by its first entry's revision, so begin where a row that holds the wanted one can begin at the earliest
   let from = Math.max(1, afterRevision + 2 - HISTORY_ROW_ENTRIES);
   for (;;) {
+    // the next row begins within as many revisions as one holds at most
     const [found] = await db.run(`SELECT VALUE entries FROM $range LIMIT ${HISTORY_PAGE}`, {
-      range: historyRange(id, from),
+      range: historyRange(id, from, from + HISTORY_ROW_ENTRIES - 1),
     });
     const rows = found as readonly string[];
+    if (rows.length === 0) return;
     let last = from;
     for (const text of rows.flatMap(splitEntries)) {
       const entry = readEntry(text);
       last = entry.revision;
       if (entry.revision > afterRevision) yield entry;
     }
-    if (rows.length < HISTORY_PAGE) return;
     from = last + 1;
   }
 }

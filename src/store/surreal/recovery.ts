@@ -128,22 +128,28 @@ async function replay(
 }
 
 async function readTail(db: Database, partition: string): Promise<JournalTail & { items: JournalItem[] }> {
+  // the database reads a range of ids to its end, whatever the limit: only with its numbers known can it be read a page at a time
+  const [ids] = await db.run('SELECT VALUE id FROM $range', {
+    range: journalRange(partition, 0, Number.MAX_SAFE_INTEGER),
+  });
+  const numbers = (ids as readonly RecordId[]).map(numberOf);
   const items: JournalItem[] = [];
-  let first: number | null = null;
-  let last = 0;
-  for (;;) {
-    const [rows] = await db.run(`SELECT * FROM $range LIMIT ${PAGE}`, {
-      range: journalRange(partition, last, Number.MAX_SAFE_INTEGER),
+  for (let start = 0; start < numbers.length; start += PAGE) {
+    const page = numbers.slice(start, start + PAGE);
+    const [rows] = await db.run('SELECT * FROM $range', {
+      range: journalRange(partition, (page[0] ?? 0) - 1, page.at(-1) ?? 0),
     });
-    const page = rows as readonly { id: RecordId; entries: string }[];
-    for (const { id, entries } of page) {
-      const row = Array.isArray(id.id) ? Number(id.id[1]) : Number.NaN;
-      first ??= row - 1;
-      last = row;
+    for (const { id, entries } of rows as readonly { id: RecordId; entries: string }[]) {
+      const row = numberOf(id);
       for (const text of splitEntries(entries)) items.push({ row, text });
     }
-    if (page.length < PAGE) return { items, first: first ?? last, last };
   }
+  const last = numbers.at(-1) ?? 0;
+  return { items, first: (numbers[0] ?? last + 1) - 1, last };
+}
+
+function numberOf({ id }: RecordId): number {
+  return Number((id as unknown[])[1]);
 }
 
 function parse({ text, row }: JournalItem, place: string): ParsedItem['content'] {

@@ -23,13 +23,12 @@ export function instanceId(id: string): RecordId {
   return new RecordId(INSTANCES, id);
 }
 
-/** History of one instance from a revision on; a row begins with the revision in its id. */
-export function historyRange(id: string, fromRevision: number): RecordIdRange {
-  return new RecordIdRange(
-    HISTORY,
-    new BoundIncluded([id, fromRevision]),
-    new BoundIncluded([id, Number.MAX_SAFE_INTEGER]),
-  );
+/**
+ * Rows of one instance's history that begin with these revisions, both inclusive. The database reads a range of ids to its end,
+ * whatever the limit: what is read a page at a time needs an end.
+ */
+export function historyRange(id: string, first: number, last = Number.MAX_SAFE_INTEGER): RecordIdRange {
+  return new RecordIdRange(HISTORY, new BoundIncluded([id, first]), new BoundIncluded([id, last]));
 }
 
 /** Journal rows after `after` up to and including `last`. */
