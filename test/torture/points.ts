@@ -5,7 +5,7 @@ export const STATEMENTS = {
   bootstrap: /^\s*DEFINE TABLE IF NOT EXISTS migrations/,
   migration: /CREATE \$record CONTENT/,
   fence: /UPSERT \$owner SET fence/,
-  tail: /SELECT \* FROM \$range LIMIT/,
+  tail: /SELECT VALUE id FROM \$range/,
   journal: /INSERT INTO journal/,
   projection: /INSERT INTO workflow_instances/,
   trim: /DELETE \$range RETURN NONE; COMMIT/,

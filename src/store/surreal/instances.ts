@@ -24,9 +24,7 @@ export class InstanceReader {
   async load(id: InstanceId): Promise<StoredInstance | null> {
     const unwritten = this.#book.get(id);
     if (unwritten !== undefined) return unwritten.stored;
-    const stored = await loadRow(id, this.#parts);
-    if (stored !== null) this.#note(stored);
-    return stored;
+    return loadRow(id, this.#parts);
   }
 
   async summary(id: InstanceId): Promise<StoredSummary | null> {
