@@ -142,6 +142,8 @@ function settle(draft: Draft): void {
     if (state.status !== 'blocked')
       draft.emit({ type: 'workflow_blocked', stage: blocked.name, block: blocked.block });
   } else if (state.status !== 'waiting_approval') {
+    // a stage that was held before its approval was asked for
+    resume(draft);
     draft.emit({ type: 'workflow_waiting' });
   }
 }
