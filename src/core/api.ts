@@ -131,7 +131,7 @@ export interface AgentReport {
   readonly inFlight: number;
   /** 0 to 1; what happened lately counts more. */
   readonly successRate: number;
-  /** What a task would go to it for now: the best one of its role gets it. */
+  /** By which a task would go to it at present: the best one of its role gets it. */
   readonly score: number;
   /** It calls over the network. */
   readonly isRemote: boolean;

@@ -122,7 +122,9 @@ export interface TimeUp {
 /** By budget of a stage and of the instance, where one bounds the time of what is in flight. */
 export function timeUpsOf(template: WorkflowTemplate, instance: WorkflowInstance): readonly TimeUp[] {
   const { stages } = instance;
+  // asked with every turn, and of many stages few are at work
   const own = stages.flatMap((stage) => {
+    if (!stage.tasks.some(isInFlight)) return [];
     const { budget } = stageTemplateOf(template, stage.name);
     return timeUp(allowance(budget, stage.grants).ms, [stage]);
   });

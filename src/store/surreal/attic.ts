@@ -62,6 +62,7 @@ export class AtticTables implements Attic {
   }
 
   async *allAnchors(): AsyncGenerator<Anchor> {
+    // the database reads a range of ids to its end, whatever the limit: bodies are read by their ids
     const [ids] = await this.#parts.db.run(`SELECT VALUE id FROM ${ANCHORS}`);
     const all = ids as readonly RecordId[];
     for (let start = 0; start < all.length; start += PAGE) {

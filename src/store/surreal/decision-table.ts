@@ -4,6 +4,7 @@ import type { RecordedDecision } from '../../core/decision-log.js';
 import type { Database } from './database.js';
 
 const TABLE = 'decisions';
+/** Read at once. */
 const SPAN_MS = 600_000;
 
 export class DecisionTable {

@@ -93,3 +93,14 @@ it.each(DAMAGES)(
     expect(await store.load(id)).toBeNull();
   },
 );
+
+it('passes over no instance that goes on and whose state is gone', async () => {
+  const { db, store } = await open();
+  await store.save(creation('on'));
+  await store.writeOut();
+  await db.run('UPDATE workflow_instances SET state = NONE');
+  const next = await SurrealWorkflowStore.over(db, { clock });
+  await expect(collect(next.loadActive(-1, Number.MAX_SAFE_INTEGER - 1))).rejects.toMatchObject({
+    code: 'store_unreadable',
+  });
+});

@@ -4,8 +4,7 @@ import type { StoredInstance } from '../../core/ports.js';
 import type { Database } from './database.js';
 import { INSTANCES, storedOf, timeText, wakeId, wakeTime } from './rows.js';
 
-/** What has to be woken has not ended, so its state is in its row. */
-type DueRow = readonly [wake: string, head: Digest, state: string];
+type DueRow = readonly [wake: string, head: Digest, state: string | undefined];
 
 const WAKE_INDEX = `${INSTANCES}_wake`;
 export const DUE_BATCH = 500;
@@ -36,10 +35,10 @@ export async function* loadDueRows(
     const rows = found as readonly DueRow[];
     const [last] = rows.at(-1) ?? [];
     next = last === undefined || rows.length < DUE_BATCH ? null : read(last);
-    const batch = rows.flatMap(([wake, head, state]) => {
-      const stored = isNewer(wakeId(wake)) ? null : storedOf({ head, state }, db.place);
-      return stored === null ? [] : [stored];
-    });
+    // what has to be woken has not ended, so its state is in its row
+    const batch = rows
+      .filter(([wake]) => !isNewer(wakeId(wake)))
+      .map(([, head, state]) => storedOf(head, state, db.place));
     if (batch.length > 0) yield batch;
   }
 }

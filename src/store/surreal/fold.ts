@@ -31,7 +31,8 @@ export async function loadRow(id: InstanceId, parts: FoldParts): Promise<StoredI
   const [found] = await parts.db.run(READ, { id: instanceId(id), history: historyRange(id, 1) });
   const row = (found as readonly (StateRow & { readonly entries?: readonly string[] })[])[0];
   if (row === undefined) return null;
-  return storedOf(row, parts.db.place) ?? foldHistory(id, row, row.entries ?? [], parts);
+  const { head, state, entries = [] } = row;
+  return state === undefined ? foldHistory(id, row, entries, parts) : storedOf(head, state, parts.db.place);
 }
 
 /** INVARIANT: what is not covered by the hashes, up to the head that the row remembers, is never shown as the instance's state. */

@@ -48,7 +48,10 @@ export class InstanceReader {
     });
     for (let start = 0; start < due.length; start += DUE_BATCH) yield due.slice(start, start + DUE_BATCH);
     for await (const batch of loadDueRows(this.#parts.db, after, until, (id) => newer.has(id))) {
-      for (const stored of batch) this.#note(stored);
+      for (const { instance, head } of batch) {
+        // of anything else: it may have been deleted since its row was read
+        if (isLive(instance)) this.#heads.note(instance.id, { revision: instance.revision, head });
+      }
       yield batch;
     }
   }
@@ -63,10 +66,5 @@ export class InstanceReader {
     const written = await nextWakeRow(this.#parts.db, after);
     if (written !== null) times.push(written);
     return times.length === 0 ? null : times.reduce((first, at) => Math.min(first, at));
-  }
-
-  /** Only of what is live: anything else may have been deleted since its row was read. */
-  #note({ instance, head }: StoredInstance): void {
-    if (isLive(instance)) this.#heads.note(instance.id, { revision: instance.revision, head });
   }
 }

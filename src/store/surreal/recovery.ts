@@ -119,12 +119,15 @@ async function replay(
   const written = replayed === undefined ? rows.get(id) : undefined;
   const revision = written?.revision ?? replayed?.instance.revision ?? 0;
   if (content.revision <= revision) return;
-  const base =
-    written === undefined ? replayed : (storedOf(written, parts.db.place) ?? (await loadRow(id, parts)));
+  const base = written === undefined ? replayed : await inRow(id, written, parts);
   const stored = await foldEntry(base ?? null, content, parts);
   states.set(id, stored);
   const entry = { revision: content.revision, text };
   book.add({ id, row, stored, entry, isNew: false, now: clock.now() });
+}
+
+function inRow(id: InstanceId, { head, state }: StateRow, parts: FoldParts): Promise<StoredInstance | null> {
+  return state === undefined ? loadRow(id, parts) : Promise.resolve(storedOf(head, state, parts.db.place));
 }
 
 async function readTail(db: Database, partition: string): Promise<JournalTail & { items: JournalItem[] }> {

@@ -161,14 +161,10 @@ export interface StateRow {
   readonly state?: string | undefined;
 }
 
-/** Null: the state is left to the history. Throws `store_unreadable` where it is no JSON. */
-export function storedOf(
-  { head, state }: Pick<StateRow, 'head' | 'state'>,
-  place: string,
-): StoredInstance | null {
-  if (state === undefined) return null;
+/** `state` is not left to the history. Throws `store_unreadable` where it is no JSON, or gone. */
+export function storedOf(head: Digest, state: string | undefined, place: string): StoredInstance {
   try {
-    return { instance: JSON.parse(state) as WorkflowInstance, head };
+    return { instance: JSON.parse(state ?? '') as WorkflowInstance, head };
   } catch (cause) {
     throw new VaporaError('store_unreadable', `the store ${place} holds an instance that can't be read`, {
       cause,
