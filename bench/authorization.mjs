@@ -6,6 +6,17 @@ import { median } from './workload.mjs';
 const POLICIES = fileURLToPath(new URL('../examples/deploy/policies', import.meta.url));
 const authorizer = await CedarAuthorizer.loadFromDir(POLICIES);
 
+const NONE = { tokens: 0, microUsd: 0, seconds: 0 };
+const UNLIMITED = { tokens: -1, microUsd: -1, seconds: -1 };
+const AMOUNTS = {
+  spent: NONE,
+  budget: UNLIMITED,
+  stageSpent: NONE,
+  stageBudget: UNLIMITED,
+  sharedSpent: NONE,
+  sharedBudget: UNLIMITED,
+};
+
 /** As the engine asks before a stage; another `instance` is another question. */
 function request(instance) {
   return {
@@ -20,6 +31,7 @@ function request(instance) {
       agents: ['deployer'],
       approvals: [{ stage: 'deploy', by: 'bea' }],
       irreversible: false,
+      ...AMOUNTS,
     },
   };
 }

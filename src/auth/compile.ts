@@ -6,7 +6,7 @@ import { asDigest, type Digest } from '../core/names.js';
 import { CedarTrap, callCedar } from './engine.js';
 import { EntityIndex } from './entities.js';
 import { parseEntities } from './entities-file.js';
-import { type EntityRef, entityRefsOf } from './lexer.js';
+import { attributeNamesOf, type EntityRef, entityRefsOf } from './lexer.js';
 import type { PolicyDirectory, TextFile } from './load.js';
 import { offsetOfByte, placeAt } from './places.js';
 import { type FlatPolicy, flatten, MAX_DEPTH, type PolicyPiece, splitPolicies } from './policy-text.js';
@@ -28,6 +28,8 @@ export interface CompiledPolicy {
   /** Effect and scope, without conditions. */
   readonly head: PolicyJson;
   readonly named: readonly EntityRef[];
+  /** See {@link attributeNamesOf}. */
+  readonly names: ReadonlySet<string> | null;
   readonly file: TextFile;
   readonly start: number;
 }
@@ -139,6 +141,7 @@ function compilePolicy(
     flat,
     head,
     named: entityRefsOf(piece.tokens),
+    names: attributeNamesOf(piece.tokens),
     file,
     start: piece.start,
   };

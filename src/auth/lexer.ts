@@ -11,9 +11,10 @@ export interface Token {
   readonly end: number;
 }
 
-// An unclosed string runs to the end of the text, so that nothing in it is taken for code.
+// An unclosed string runs to the end of the text, so that nothing in it is taken for code. A comment ends with its line, however that
+// one ends: what follows a lone carriage return is code to Cedar.
 const TOKEN =
-  /(?<blank>\s+|\/\/[^\n]*)|(?<string>"[^"\\]*(?:\\.[^"\\]*)*(?:"|$))|(?<word>[A-Za-z0-9_]+)|&&|\|\||[=!<>]=|::|./gsuy;
+  /(?<blank>\s+|\/\/[^\n\r]*)|(?<string>"[^"\\]*(?:\\.[^"\\]*)*(?:"|$))|(?<word>[A-Za-z0-9_]+)|&&|\|\||[=!<>]=|::|./gsuy;
 
 /** Tokens of a Cedar policy text, without blanks and comments. */
 export function tokenize(text: string): readonly Token[] {
@@ -74,3 +75,22 @@ export function entityRefsOf(tokens: readonly Token[]): readonly EntityRef[] {
   }
   return refs;
 }
+
+/**
+ * Every name by which the text may ask for an attribute of an entity or a field of the context; null where it takes the context as a
+ * whole, or may ask for any. Some of the names are none of either.
+ */
+export function attributeNamesOf(tokens: readonly Token[]): ReadonlySet<string> | null {
+  const names = new Set<string>();
+  for (const [at, token] of tokens.entries()) {
+    if (token.kind === 'mark') continue;
+    const name = token.kind === 'string' ? unquote(token.text) : token.text;
+    if (name === null) return null;
+    names.add(name);
+    const next = tokens[at + 1]?.text ?? '';
+    if (token.kind === 'word' && name === 'context' && !CONTEXT_ACCESS.has(next)) return null;
+  }
+  return names;
+}
+
+const CONTEXT_ACCESS = new Set(['.', '[', 'has']);

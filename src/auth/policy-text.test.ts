@@ -20,6 +20,14 @@ describe('splitting a file', () => {
     expect(pieces[1]?.start).toBe(text.indexOf('forbid'));
   });
 
+  it('ends a comment where Cedar does, so that no policy after a lone carriage return is lost', () => {
+    const text = '// a\rforbid(principal, action, resource);\r// b\r\npermit(principal, action, resource);';
+    expect(splitPolicies(text).map((piece) => piece.text)).toEqual([
+      'forbid(principal, action, resource);',
+      'permit(principal, action, resource);',
+    ]);
+  });
+
   it('keeps an unfinished rest as a piece, so that it is complained about', () => {
     expect(splitPolicies('permit(principal, action, resource)').map((piece) => piece.text)).toEqual([
       'permit(principal, action, resource)',

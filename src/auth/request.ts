@@ -50,13 +50,15 @@ export function refusalOf(request: AuthorizationRequest): string | null {
     if (problem !== null) return `${problem} as the ${what}`;
   }
   if (Object.keys(context.labels).some((key) => key.includes('='))) return 'a label with `=` in its key';
+  if (typeof context.irreversible !== 'boolean') return 'neither true nor false as `irreversible`';
   if (!Number.isSafeInteger(context.attempt)) return 'an attempt that is not a whole number';
   const numbers = amountsOf(context).flatMap(({ tokens, microUsd, seconds }) => [tokens, microUsd, seconds]);
   if (!numbers.every(Number.isSafeInteger)) return 'an amount that is not a whole number';
   return null;
 }
 
-function textProblem(text: string): string | null {
+function textProblem(text: unknown): string | null {
+  if (typeof text !== 'string') return 'something that is no text';
   if (text.length > MAX_ID_CHARACTERS) return `a text of more than ${MAX_ID_CHARACTERS} characters`;
   return LONE_SURROGATE.test(text) ? 'a text that is not valid Unicode' : null;
 }
