@@ -1,5 +1,5 @@
 /** Follows an instance until it comes to rest: what every command that moves one does after its wish was granted. */
-import type { Notice } from '../core/api.js';
+import type { Happening } from '../core/api.js';
 import { assert, VaporaError } from '../core/errors.js';
 import type { EventRecord } from '../core/events.js';
 import { deadLettersOf, type Principal, type StageState, type WorkflowInstance } from '../core/instance.js';
@@ -23,19 +23,28 @@ export interface DriveOptions {
 
 /** Keeps what it hears until somebody listens, so that nothing is missed while the history is read. */
 class Ear {
-  readonly #heard: Notice[] = [];
+  readonly #heard: Happening[] = [];
   readonly #unsubscribe: () => void;
-  #listener: ((notice: Notice) => void) | null = null;
+  #listener: ((notice: Happening) => void) | null = null;
+  /** Rejects once nothing more is heard, with the reason. */
+  readonly ended: Promise<never>;
 
   constructor(session: Session, id: string) {
+    let end: (error: VaporaError) => void = () => {};
+    this.ended = new Promise((_, reject) => {
+      end = reject;
+    });
+    // it may be rejected while nobody waits for it
+    this.ended.catch(() => undefined);
     this.#unsubscribe = session.api.subscribe((notice) => {
-      if (this.#listener === null) this.#heard.push(notice);
+      if (notice.kind === 'ended') end(notice.error);
+      else if (this.#listener === null) this.#heard.push(notice);
       else this.#listener(notice);
     }, id);
   }
 
   /** Calls for everything heard so far, then for each notice as it comes. */
-  listen(listener: (notice: Notice) => void): void {
+  listen(listener: (notice: Happening) => void): void {
     for (const notice of this.#heard.splice(0)) listener(notice);
     this.#listener = listener;
   }
@@ -66,7 +75,7 @@ export async function drive(
       if (notice.event.type === 'approval_requested') approver.consider(notice.event.stage);
     } else view.progress(notice);
   });
-  const rest = await approver.untilRest();
+  const rest = await Promise.race([approver.untilRest(), ear.ended]);
   ear.close();
   // a notice may be on its way when the rest is known already
   await stream.add(api.history(id, stream.lastSeq));

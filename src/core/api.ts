@@ -2,6 +2,7 @@
  * What a caller can ask of an engine, wherever it runs. `WorkflowOrchestrator` implements it, and every command of the CLI is
  * written against it. Operating errors are `VaporaError`s. Each change is on disk before its promise resolves.
  */
+import type { VaporaError } from './errors.js';
 import type { Entry, EventRecord } from './events.js';
 import type { ArtifactRef, BlobRef, Principal, RollbackTarget, WorkflowInstance } from './instance.js';
 import type { Digest, InstanceId } from './names.js';
@@ -61,8 +62,8 @@ export interface AuditReport {
   readonly broken: { readonly revision: number; readonly reason: string } | null;
 }
 
-/** What listeners hear: committed events, and progress, which is not kept. */
-export type Notice =
+/** What an engine tells: committed events, and progress, which is not kept. */
+export type Happening =
   | { readonly kind: 'event'; readonly event: EventRecord }
   | {
       readonly kind: 'progress';
@@ -71,6 +72,9 @@ export type Notice =
       readonly role: string;
       readonly progress: Progress;
     };
+
+/** What listeners hear. After `ended` it is nothing more: a server has said why, which no asking again mends. */
+export type Notice = Happening | { readonly kind: 'ended'; readonly error: VaporaError };
 
 export interface WorkflowApi {
   /** Throws `workflow_unknown`, `unauthorized`, `input_invalid`, `input_too_large`, `instance_exists`, `engine_overloaded`. */

@@ -1,8 +1,8 @@
 /** Who is told of every notice. */
 import type { Logger } from 'pino';
-import type { Notice } from '../core/api.js';
+import type { Happening } from '../core/api.js';
 
-type Listener = (notice: Notice) => void;
+type Listener = (notice: Happening) => void;
 
 export class Listeners {
   readonly #log: Logger;
@@ -20,7 +20,7 @@ export class Listeners {
   }
 
   /** What is told is on disk already: a listener that throws changes nothing about it, and keeps nobody else from hearing it. */
-  tell(notice: Notice): void {
+  tell(notice: Happening): void {
     const about = notice.kind === 'event' ? notice.event.workflow_id : notice.workflow_id;
     for (const listener of this.#listeners) {
       if (listener.id !== null && listener.id !== about) continue;

@@ -1,6 +1,6 @@
 /** The engine: owns the instances' actors, wakes them, and answers callers. */
 import type { Logger } from 'pino';
-import type { Notice, RollbackPreview, StartRequest, StartResult, WorkflowApi } from '../core/api.js';
+import type { Happening, RollbackPreview, StartRequest, StartResult, WorkflowApi } from '../core/api.js';
 import { type SharedUse, usedRatio } from '../core/budget.js';
 import { denied } from '../core/decide.js';
 import { assert, VaporaError } from '../core/errors.js';
@@ -204,7 +204,7 @@ export class WorkflowOrchestrator extends InstanceReads implements WorkflowApi {
     return this.#wish(id, { type: 'resolve_letter', by, stage, reason });
   }
 
-  subscribe(listener: (notice: Notice) => void, id?: string): () => void {
+  subscribe(listener: (notice: Happening) => void, id?: string): () => void {
     return this.#listeners.add(listener, id);
   }
 
@@ -336,7 +336,7 @@ export class WorkflowOrchestrator extends InstanceReads implements WorkflowApi {
     return count;
   }
 
-  #publish(notice: Notice): void {
+  #publish(notice: Happening): void {
     if (notice.kind === 'event') this.saga.observe(notice.event);
     this.#listeners.tell(notice);
   }

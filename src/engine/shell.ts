@@ -1,6 +1,6 @@
 /** What every instance's actor shares with the orchestrator. */
 import type { Logger } from 'pino';
-import type { Notice } from '../core/api.js';
+import type { Happening } from '../core/api.js';
 import type { Moment } from '../core/inputs.js';
 import type { WorkflowInstance } from '../core/instance.js';
 import type { AgentTransport, Authorizer, Clock, EngineObserver, WorkflowStore } from '../core/ports.js';
@@ -23,7 +23,7 @@ export interface Shell {
   readonly hasListeners: boolean;
   /** The process is going down: nothing new is started, and what is stopped now is not an outcome. */
   readonly isClosing: boolean;
-  publish(notice: Notice): void;
+  publish(notice: Happening): void;
   /** The store can't go on, or an assertion failed: nothing is acknowledged any more. */
   fail(error: unknown): void;
 }

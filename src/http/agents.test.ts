@@ -154,6 +154,7 @@ describe('a registration', () => {
   it('is bound to the name and the roles of its token', () => {
     const guard = new Guard(new AllowAllAuthorizer());
     const agent: Identity = {
+      expiresAt: null,
       by: 'token',
       kind: 'agent',
       principal: { user: 'deployer', groups: [] },

@@ -11,6 +11,7 @@ import {
 } from 'jose';
 import type { OidcSettings } from '../config/server.js';
 import { VaporaError } from '../core/errors.js';
+import type { Clock } from '../core/ports.js';
 import { GROUPS_HEADER, type Identifier, type Identity, USER_HEADER, unauthenticated } from './identity.js';
 import { isApiToken, type Tokens } from './tokens.js';
 
@@ -49,21 +50,25 @@ export class TokenIdentifier implements Identifier {
 export class OidcVerifier {
   readonly #settings: OidcSettings;
   readonly #keys: JWTVerifyGetKey;
+  readonly #clock: Pick<Clock, 'now'>;
 
-  private constructor(settings: OidcSettings, keys: JWTVerifyGetKey) {
+  private constructor(settings: OidcSettings, keys: JWTVerifyGetKey, clock: Pick<Clock, 'now'>) {
     this.#settings = settings;
     this.#keys = keys;
+    this.#clock = clock;
   }
 
   /** Throws `config_invalid` where a file of keys can't be read. A URL is asked once a token comes. */
-  static async open(settings: OidcSettings): Promise<OidcVerifier> {
+  static async open(settings: OidcSettings, clock: Pick<Clock, 'now'>): Promise<OidcVerifier> {
     const { jwks } = settings;
     if ('url' in jwks) {
       const url = new URL(jwks.url);
-      return new OidcVerifier(settings, createRemoteJWKSet(url, { timeoutDuration: JWKS_TIMEOUT_MS }));
+      const keys = createRemoteJWKSet(url, { timeoutDuration: JWKS_TIMEOUT_MS });
+      return new OidcVerifier(settings, keys, clock);
     }
     try {
-      return new OidcVerifier(settings, createLocalJWKSet(JSON.parse(await readFile(jwks.file, 'utf8'))));
+      const keys = createLocalJWKSet(JSON.parse(await readFile(jwks.file, 'utf8')));
+      return new OidcVerifier(settings, keys, clock);
     } catch (cause) {
       throw new VaporaError('config_invalid', `\`jwks\` \`${jwks.file}\` is not a readable JWK set`, {
         cause,
@@ -80,6 +85,7 @@ export class OidcVerifier {
         audience,
         algorithms: ALGORITHMS,
         clockTolerance: CLOCK_TOLERANCE_SECONDS,
+        currentDate: new Date(this.#clock.now()),
         // one that never expires could never be taken back
         requiredClaims: ['exp'],
       });
@@ -101,7 +107,8 @@ export class OidcVerifier {
     const claimed = payload[groupsClaim];
     const groups = Array.isArray(claimed) ? claimed.filter(isText) : isText(claimed) ? [claimed] : [];
     if (groups.length > MAX_GROUPS) throw unauthenticated(`the token has more than ${MAX_GROUPS} groups`);
-    return { by: 'jwt', kind: 'person', principal: { user, groups }, roles: null };
+    const expiresAt = ((payload.exp ?? 0) + CLOCK_TOLERANCE_SECONDS) * 1_000;
+    return { by: 'jwt', kind: 'person', principal: { user, groups }, roles: null, expiresAt };
   }
 }
 

@@ -2,7 +2,10 @@
 import { createParser } from 'eventsource-parser';
 import { LRUCache } from 'lru-cache';
 import type { Notice } from '../core/api.js';
+import { VaporaError } from '../core/errors.js';
 import type { Clock } from '../core/ports.js';
+import { errorOf } from './connection.js';
+import { Problem } from './contract/problem.js';
 import { eventFromWire, fromWire } from './contract/wire.js';
 
 const FIRST_DELAY_MS = 250;
@@ -15,7 +18,10 @@ const MAX_INSTANCES = 10_000;
 /** Opens the stream behind the event with this id. */
 export type OpenStream = (after: string | undefined, signal: AbortSignal) => Promise<Response>;
 
-/** Tells `listener` each event once, until the returned function is called. */
+/**
+ * Tells `listener` each event once, until the returned function is called, or until the server refuses to tell more: then `ended` is
+ * told last.
+ */
 export function openStream(open: OpenStream, clock: Clock, listener: (notice: Notice) => void): () => void {
   const abort = new AbortController();
   const heard = new Heard(listener);
@@ -24,8 +30,12 @@ export function openStream(open: OpenStream, clock: Clock, listener: (notice: No
       try {
         await readAll(await open(heard.lastId, abort.signal), heard);
         delayMs = FIRST_DELAY_MS;
-      } catch {
-        // whoever listens learns from the next call that the server is away; here it is only tried again
+      } catch (error) {
+        if (error instanceof VaporaError && !error.isRetryable && !abort.signal.aborted) {
+          listener({ kind: 'ended', error });
+          return;
+        }
+        // of a server that is away whoever listens learns from their next call; here it is only tried again
       }
       if (!abort.signal.aborted) await new Promise<void>((resolve) => clock.after(delayMs, resolve));
     }
@@ -63,6 +73,7 @@ class Heard {
       });
       return;
     }
+    if (type === 'error') throw errorOf(Problem.parse(value));
     if (type !== undefined) return;
     const event = eventFromWire(value);
     if (event.seq <= (this.#seqs.get(event.workflow_id) ?? 0)) return;

@@ -4,7 +4,7 @@ import { ERRORS, type ErrorCode, type Problem, VaporaError } from '../core/error
 import type { Principal } from '../core/instance.js';
 import type { Clock } from '../core/ports.js';
 import type { Endpoint, Valid, WrittenAs } from './contract/endpoint.js';
-import { Problem as ProblemSchema } from './contract/problem.js';
+import { Problem as ProblemSchema, type WireProblem } from './contract/problem.js';
 import { claimHeaders } from './identity.js';
 
 export interface ConnectionOptions {
@@ -136,13 +136,17 @@ export class Connection {
         hint: 'is it a vapora server?',
       });
     }
-    const { code, detail, hint, problems = [] } = parsed.data;
-    const known: ErrorCode = code in ERRORS ? (code as ErrorCode) : 'server_failed';
-    return new VaporaError(known, detail, {
-      ...(hint === undefined ? {} : { hint }),
-      problems: problems as readonly Problem[],
-    });
+    return errorOf(parsed.data);
   }
+}
+
+/** The server's error, as whoever asks in this process would have it thrown. */
+export function errorOf({ code, detail, hint, problems = [] }: WireProblem): VaporaError {
+  const known: ErrorCode = Object.hasOwn(ERRORS, code) ? (code as ErrorCode) : 'server_failed';
+  return new VaporaError(known, detail, {
+    ...(hint === undefined ? {} : { hint }),
+    problems: problems as readonly Problem[],
+  });
 }
 
 function pathOf(endpoint: Endpoint, { params = {}, query = {} }: LooseOptions): string {

@@ -5,8 +5,8 @@ import type { EventRecord } from '../core/events.js';
 import type { ServerContext } from './context.js';
 import { eventToWire, toWire } from './contract/wire.js';
 import { type Position, positionText } from './event-hub.js';
-import type { Identity } from './identity.js';
 import { type EventConnection, Signal } from './sse.js';
+import type { CallerStanding, ReaderStanding } from './standing.js';
 
 /** Notices that wait for a reader; beyond that they are read from the history again. */
 const MAX_WAITING = 256;
@@ -17,10 +17,14 @@ const MAX_WAITING = 256;
 export const REPLAY_MARGIN_MS = 60_000;
 const MAX_KNOWN = 10_000;
 
-/** Sends all events of the instance after `afterSeq`, then each as it happens, until the connection is closed. */
+/**
+ * Sends all events of the instance after `afterSeq`, then each as it happens, until the connection is closed. Throws `unauthorized`
+ * once the caller may no longer read it.
+ */
 export async function followInstance(
   context: ServerContext,
   connection: EventConnection,
+  standing: ReaderStanding,
   id: string,
   afterSeq: number,
 ): Promise<void> {
@@ -40,6 +44,7 @@ export async function followInstance(
   const off = connection.onClose(() => news.set());
   const send = async (event: EventRecord): Promise<void> => {
     if (event.seq <= lastSeq) return;
+    await standing.checkRead();
     lastSeq = event.seq;
     await connection.send({ id: String(event.seq), data: JSON.stringify(eventToWire(event)) });
   };
@@ -54,7 +59,9 @@ export async function followInstance(
       }
       for (const notice of waiting.splice(0)) {
         if (notice.kind === 'event') await send(notice.event);
-        else await connection.send({ event: 'progress', data: progressText(notice) });
+        if (notice.kind !== 'progress') continue;
+        await standing.checkRead();
+        await connection.send({ event: 'progress', data: progressText(notice) });
       }
       if (!isBehind && waiting.length === 0) await news.wait();
     }
@@ -75,11 +82,11 @@ function progressText({ kind: _, ...progress }: Extract<Notice, { kind: 'progres
 export async function followAll(
   context: ServerContext,
   connection: EventConnection,
-  identity: Identity,
+  caller: CallerStanding,
   from: Position | null,
 ): Promise<void> {
   const { hub } = context;
-  const readable = new Readable(context, identity);
+  const readable = new Readable(context, caller);
   const news = new Signal();
   const unfollow = hub.follow(() => news.set());
   const off = connection.onClose(() => news.set());
@@ -131,13 +138,13 @@ async function replay(
 /** Which instances the caller may read; asked once for each while the policies are the same. */
 class Readable {
   readonly #context: ServerContext;
-  readonly #identity: Identity;
+  readonly #caller: CallerStanding;
   readonly #known = new LRUCache<string, boolean>({ max: MAX_KNOWN });
   #policySet: string | null;
 
-  constructor(context: ServerContext, identity: Identity) {
+  constructor(context: ServerContext, caller: CallerStanding) {
     this.#context = context;
-    this.#identity = identity;
+    this.#caller = caller;
     this.#policySet = context.authorizer.policySet;
   }
 
@@ -151,7 +158,7 @@ class Readable {
     if (known !== undefined) return known;
     // deleted meanwhile: nobody can say any more who may read it
     const instance = await api.get(id).catch(() => null);
-    const mayRead = instance !== null && guard.mayRead(this.#identity, instance);
+    const mayRead = instance !== null && guard.mayRead(this.#caller.identity, instance);
     this.#known.set(id, mayRead);
     return mayRead;
   }

@@ -11,6 +11,8 @@ export interface Identity {
   readonly principal: Principal;
   /** Roles that an agent may take tasks for; null: no restriction. */
   readonly roles: readonly string[] | null;
+  /** From then on the same words identify nobody; milliseconds since the epoch, null: never. */
+  readonly expiresAt: number | null;
 }
 
 export interface Identifier {
@@ -37,7 +39,7 @@ export function claimedIdentity(headers: IncomingHttpHeaders): Identity {
     .split(',')
     .filter((text) => text !== '')
     .flatMap((text) => decode(text.trim()) ?? []);
-  return { by: 'claimed', kind: 'person', principal: { user, groups }, roles: null };
+  return { by: 'claimed', kind: 'person', principal: { user, groups }, roles: null, expiresAt: null };
 }
 
 export function claimHeaders({ user, groups }: Principal): Record<string, string> {

@@ -36,7 +36,8 @@ beforeEach(async () => {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/keys`;
   const claims = { userClaim: 'sub', groupsClaim: 'groups' };
-  verifier = await OidcVerifier.open({ issuer: ISSUER, audience: 'vapora', jwks: { url }, ...claims });
+  const settings = { issuer: ISSUER, audience: 'vapora', jwks: { url }, ...claims };
+  verifier = await OidcVerifier.open(settings, { now: () => Date.now() });
 });
 afterEach(() => {
   vi.useRealTimers();

@@ -5,9 +5,10 @@ import { defineAgent } from '../agent/agent.js';
 import { openEngine } from '../compose.js';
 import { parseConfig } from '../config/load.js';
 import type { WorkflowApi } from '../core/api.js';
+import type { Clock } from '../core/ports.js';
 import { systemClock } from '../engine/clock.js';
 import { contextOf } from '../serve/context.js';
-import type { App } from './context.js';
+import type { App, ServerContext } from './context.js';
 import type { EventHub } from './event-hub.js';
 import { createServer, DEFAULT_SERVER_LIMITS, DESCRIPTION_PAGE, type ServerLimits } from './server.js';
 import type { Tokens } from './tokens.js';
@@ -73,6 +74,8 @@ export interface RigOptions {
   readonly policies?: string;
   readonly limits?: Partial<ServerLimits>;
   readonly agentLeaseMs?: number;
+  /** Of the server, not of the engine. Default: the real one. */
+  readonly clock?: Clock;
 }
 
 export interface Answer {
@@ -88,6 +91,7 @@ export interface HttpRig {
   readonly api: WorkflowApi;
   readonly hub: EventHub;
   readonly tokens: Tokens;
+  readonly authorizer: ServerContext['authorizer'];
   /** What Prometheus would get, asked past the server. */
   metrics(): Promise<string>;
   /** Really listens; answers the URL. */
@@ -110,13 +114,21 @@ export interface Asked {
 
 export async function openHttpRig(options: RigOptions = {}): Promise<HttpRig> {
   const log = pino({ level: 'silent' });
-  const clock = systemClock();
+  const engineClock = systemClock();
+  const clock = options.clock ?? engineClock;
   const config = parseConfig(`${options.config ?? ''}\n${CONFIG}`, { file: '/nowhere/workflows.toml' }, {});
   const policies = options.policies ?? null;
   const lease = options.agentLeaseMs === undefined ? {} : { agentLeaseMs: options.agentLeaseMs };
   const engine = await openEngine(
     { ...config, engine: { ...config.engine, cedarPolicyDir: policies, ...lease } },
-    { logger: log, clock, agents: AGENTS, recordsDecisions: true, metrics: true, remoteAgents: true },
+    {
+      logger: log,
+      clock: engineClock,
+      agents: AGENTS,
+      recordsDecisions: true,
+      metrics: true,
+      remoteAgents: true,
+    },
   );
   const state = { isClosing: false, isRecovered: true, lastReload: null };
   const context = await contextOf(config, engine, { clock, version: '0.0.0', state, isInsecure: false });
@@ -135,6 +147,7 @@ export async function openHttpRig(options: RigOptions = {}): Promise<HttpRig> {
     api: engine.api,
     hub,
     tokens: context.tokens,
+    authorizer: context.authorizer,
     metrics: async () => (await engine.metrics?.text()) ?? '',
     listen: () => app.listen({ host: '127.0.0.1', port: 0 }),
     streaming,

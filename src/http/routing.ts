@@ -15,6 +15,7 @@ const ANYBODY: Identity = {
   kind: 'person',
   principal: { user: 'anonymous', groups: [] },
   roles: null,
+  expiresAt: null,
 };
 
 /**

@@ -36,7 +36,10 @@ async function serveOne(): Promise<Served> {
   onTestFinished(() => app.close());
   const opened = new Promise<Pick<Served, 'connection' | 'waiting'>>((resolve) => {
     app.get('/', async (_, reply) => {
-      const connection = new EventConnection(reply, clock);
+      const connection = new EventConnection(reply, clock, {
+        until: Number.POSITIVE_INFINITY,
+        confirm: async () => {},
+      });
       resolve({ connection, waiting: () => reply.raw.writableLength });
       return reply;
     });

@@ -1,6 +1,9 @@
 /** One connection of server-sent events. What a slow reader has not taken yet is never piled up: whoever writes waits. */
 import type { FastifyReply } from 'fastify';
+import type { VaporaError } from '../core/errors.js';
 import type { Clock } from '../core/ports.js';
+import { operatingErrorOf, problemOf } from './problem.js';
+import type { Standing } from './standing.js';
 
 /** A proxy gives a silent connection up after a minute or so. */
 const HEARTBEAT_MS = 15_000;
@@ -25,14 +28,16 @@ export function frameText({ id, event, data }: Frame): string {
 export class EventConnection {
   readonly #reply: FastifyReply;
   readonly #clock: Clock;
+  readonly #standing: Standing;
   readonly #onClose = new Set<() => void>();
   #cancelHeartbeat: () => void = () => {};
   #isClosed = false;
 
-  /** Takes the answer over and begins it. */
-  constructor(reply: FastifyReply, clock: Clock) {
+  /** Takes the answer over and begins it. It lasts as long as the reader's standing, which is confirmed with every heartbeat. */
+  constructor(reply: FastifyReply, clock: Clock, standing: Standing) {
     this.#reply = reply;
     this.#clock = clock;
+    this.#standing = standing;
     const headers = reply.getHeaders();
     reply.hijack();
     reply.raw.writeHead(200, {
@@ -54,6 +59,8 @@ export class EventConnection {
 
   /** Resolves once there is room for more; at once where the connection is closed. */
   async send(frame: Frame): Promise<void> {
+    // a timer may be late
+    if (this.#clock.now() >= this.#standing.until) await this.confirm();
     if (this.#isClosed || this.#reply.raw.write(frameText(frame))) return;
     const { raw } = this.#reply;
     const ends: (() => void)[] = [];
@@ -77,6 +84,27 @@ export class EventConnection {
     return () => this.#onClose.delete(call);
   }
 
+  /** Closes where the reader has lost its standing. Never rejects. */
+  async confirm(): Promise<void> {
+    try {
+      if (!this.#isClosed) await this.#standing.confirm();
+    } catch (error) {
+      const told = operatingErrorOf(error);
+      if (told.code === 'server_failed') this.#reply.log.error({ err: error }, 'a reader can not be judged');
+      this.fail(told);
+    }
+  }
+
+  /** Closes, and says why as the last message. */
+  fail(error: VaporaError): void {
+    const { raw } = this.#reply;
+    if (this.#isClosed) return;
+    // what a slow reader has not taken yet it is not to have: it is told when it comes again
+    if (raw.writableNeedDrain) raw.destroy();
+    else raw.write(frameText({ event: 'error', data: JSON.stringify(problemOf(error)) }));
+    this.close();
+  }
+
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
@@ -87,11 +115,15 @@ export class EventConnection {
   }
 
   #beat(): void {
-    this.#cancelHeartbeat = this.#clock.after(HEARTBEAT_MS, () => {
-      if (this.#isClosed) return;
-      if (!this.#reply.raw.writableNeedDrain) this.#reply.raw.write(': still here\n\n');
-      this.#beat();
-    });
+    const delayMs = Math.min(HEARTBEAT_MS, this.#standing.until - this.#clock.now());
+    this.#cancelHeartbeat = this.#clock.after(delayMs, () => void this.#stillHere());
+  }
+
+  async #stillHere(): Promise<void> {
+    await this.confirm();
+    if (this.#isClosed) return;
+    if (!this.#reply.raw.writableNeedDrain) this.#reply.raw.write(': still here\n\n');
+    this.#beat();
   }
 }
 

@@ -33,6 +33,8 @@ export class Tokens implements TokenApi {
     { readonly at: number; readonly request: string; readonly made: Promise<Made> }
   >();
 
+  readonly #revocationListeners = new Set<() => void>();
+
   private constructor(book: TokenBook, clock: Clock, known: readonly ApiToken[]) {
     this.#book = book;
     this.#clock = clock;
@@ -119,8 +121,14 @@ export class Tokens implements TokenApi {
     const revoked = { ...token, revokedAt: this.#clock.now() };
     // shut before it is on disk: should that fail, the holder has lost nothing that they should have
     this.#known.set(id, revoked);
+    for (const call of this.#revocationListeners) call();
     await this.#book.saveToken(revoked);
     return infoOf(revoked);
+  }
+
+  /** Calls after a token was shut. */
+  onRevocation(call: () => void): void {
+    this.#revocationListeners.add(call);
   }
 
   /** Who shows this token. Throws `unauthenticated`, which says no more than whoever holds it may know. */
@@ -134,8 +142,8 @@ export class Tokens implements TokenApi {
     if (token.expiresAt !== null && token.expiresAt <= this.#clock.now()) {
       throw unauthenticated(`the token has expired at ${new Date(token.expiresAt).toISOString()}`);
     }
-    const { kind, name, groups, roles } = token;
-    return { by: 'token', kind, principal: { user: name, groups }, roles };
+    const { kind, name, groups, roles, expiresAt } = token;
+    return { by: 'token', kind, principal: { user: name, groups }, roles, expiresAt };
   }
 }
 

@@ -37,7 +37,7 @@ export async function contextOf(
     triggers: engine.triggers,
     metrics: engine.metrics,
     clock,
-    identifier: await openIdentifier(config, tokens),
+    identifier: await openIdentifier(config, tokens, clock),
     guard: new Guard(engine.asked),
     authorizer: engine.authorizer,
     tokens,
@@ -63,10 +63,14 @@ export async function contextOf(
   };
 }
 
-async function openIdentifier({ server }: EngineConfig, tokens: Tokens): Promise<Identifier> {
+async function openIdentifier(
+  { server }: EngineConfig,
+  tokens: Tokens,
+  clock: Surroundings['clock'],
+): Promise<Identifier> {
   if (server.auth === null) return new TrustingIdentifier();
   const { oidc } = server.auth;
-  return new TokenIdentifier(tokens, oidc === null ? null : await OidcVerifier.open(oidc));
+  return new TokenIdentifier(tokens, oidc === null ? null : await OidcVerifier.open(oidc, clock));
 }
 
 function healthOf(config: EngineConfig, engine: Engine, more: Surroundings): HealthReport {

@@ -55,6 +55,8 @@ export interface Poll {
   readonly waitMs: number;
   /** The caller waits no longer. */
   readonly gone: AbortSignal;
+  /** Rejects where the caller may not be let in any more. */
+  confirm(): Promise<void>;
 }
 
 const NEVER_APPLIED = Promise.resolve(false);
@@ -147,9 +149,9 @@ export class RemoteDesk {
 
   /**
    * Resolves with orders as soon as there are any, with what is to stop, or with nothing after `waitMs` or once the caller is gone.
-   * Throws `agent_unknown`, `unauthorized`, `engine_stopping`.
+   * Throws `agent_unknown`, `unauthorized`, `engine_stopping`, and what `confirm` does, which is asked after a wait.
    */
-  async poll(id: string, owner: string, { free, waitMs, gone }: Poll): Promise<PollAnswer> {
+  async poll(id: string, owner: string, { free, waitMs, gone, confirm }: Poll): Promise<PollAnswer> {
     const book = this.#book;
     const session = book.session(id, owner);
     const hasOrder = free > 0 && session.queued().length > 0;
@@ -160,6 +162,7 @@ export class RemoteDesk {
         gone.addEventListener('abort', () => resolve(), { once: true });
       });
       await session.wait(until).finally(cancel);
+      await confirm();
     }
     book.session(id, owner);
     // what nobody receives would be lost

@@ -48,6 +48,37 @@ describe('who may call', () => {
     expect((await getJson(`${url}/health`)).authentication).toBe('on');
   });
 
+  it('is looked at again while a command follows: one whose token is revoked ends, and says why', async () => {
+    configure('[server.auth]\n');
+    const [ann] = cli.run('token', 'create', '--user', 'ann', '--json').json();
+    const root = { VAPORA_TOKEN: cli.run('token', 'create', '--user', 'root').stdout.trim() };
+    await cli.serve();
+    cli.env.VAPORA_TOKEN = String(ann?.token);
+    const running = cli.start('run', 'slow', '--id', 'slow-1', '--input', '{"ms": 60000}', '--json');
+    let text = '';
+    running.stdout.on('data', (chunk) => {
+      text += String(chunk);
+    });
+    await until(
+      async () => text,
+      (told) => told.includes('"stage":"b","role":"slow"'),
+    );
+    const history = cli.start('history', 'slow-1', '--follow', '--json');
+    let past = '';
+    history.stdout.on('data', (chunk) => {
+      past += String(chunk);
+    });
+    await until(
+      async () => past,
+      (told) => told.includes('"stage":"b"'),
+    );
+    const ends = [running, history].map((child) => once(child, 'close'));
+    expect(cli.runWith({ env: root }, 'token', 'revoke', String(ann?.id)).exit).toBe(0);
+    expect((await Promise.all(ends)).map(([exit]) => exit)).toEqual([3, 3]);
+    for (const said of [text, past]) expect(said).toContain('"code":"unauthenticated"');
+    expect(cli.runWith({ env: root }, 'cancel', 'slow-1').exit).toBe(0);
+  });
+
   it('must be known where other machines can reach the server, or it is said aloud that it is not', async () => {
     const refused = cli.run('serve', '--host', '0.0.0.0', '--port', '0', '--json');
     expect([refused.exit, lastOf(refused).code]).toEqual([2, 'usage']);

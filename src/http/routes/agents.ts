@@ -16,6 +16,7 @@ import { toWire } from '../contract/wire.js';
 import { keyIn } from '../idempotency-key.js';
 import type { Identity } from '../identity.js';
 import { addRoute } from '../routing.js';
+import { CallerStanding } from '../standing.js';
 
 export function agentRoutes(app: App, context: ServerContext): void {
   const { guard, agents } = context;
@@ -36,12 +37,14 @@ export function agentRoutes(app: App, context: ServerContext): void {
     );
     return { session, lease_seconds: desk.leaseMs / 1_000, kept: [...kept] };
   });
-  addRoute(app, pollTasks, async ({ params, body, identity, reply }) => {
+  addRoute(app, pollTasks, async ({ params, body, identity, request, reply }) => {
+    const caller = new CallerStanding(context, request.headers, identity);
     const desk = deskOf(context);
     const { deliveries, stop } = await desk.poll(params.session, ownerOf(identity), {
       free: body.free,
       waitMs: body.wait * 1_000,
       gone: goneSignal(reply),
+      confirm: () => caller.confirm(),
     });
     const tasks = await Promise.all(deliveries.map((delivery) => taskOf(delivery, desk.leaseMs)));
     return { tasks, stop: [...stop] };

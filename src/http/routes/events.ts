@@ -10,6 +10,7 @@ import { followAll, followInstance } from '../follow.js';
 import type { Identity } from '../identity.js';
 import { addRoute } from '../routing.js';
 import { EventConnection } from '../sse.js';
+import { CallerStanding, ReaderStanding, type Standing } from '../standing.js';
 import { readInstance } from './instances.js';
 
 /** Streams at once, in all and of one caller. */
@@ -32,15 +33,23 @@ export function eventRoutes(app: App, context: ServerContext): void {
     await readInstance(context, identity, params.id);
     const after = lastEventId(request, query.after) ?? '0';
     if (!/^\d{1,15}$/.test(after)) throw badPosition(after);
-    return streams.open(identity, reply, (connection) =>
-      followInstance(context, connection, params.id, Number(after)),
+    const standing = new ReaderStanding(
+      context,
+      new CallerStanding(context, request.headers, identity),
+      params.id,
+    );
+    return streams.open(identity, standing, reply, (connection) =>
+      followInstance(context, connection, standing, params.id, Number(after)),
     );
   });
   addRoute(app, streamAll, async ({ query, identity, request, reply }) => {
     const after = lastEventId(request, query.after);
     const from = after === undefined ? null : parsePosition(after);
     if (after !== undefined && from === null) throw badPosition(after);
-    return streams.open(identity, reply, (connection) => followAll(context, connection, identity, from));
+    const caller = new CallerStanding(context, request.headers, identity);
+    return streams.open(identity, caller, reply, (connection) =>
+      followAll(context, connection, caller, from),
+    );
   });
 }
 
@@ -69,6 +78,10 @@ class Streams {
 
   constructor(app: App, context: ServerContext) {
     this.#context = context;
+    // whoever has lost a token is not to hear anything until the next heartbeat either
+    context.tokens.onRevocation(() => {
+      for (const connection of this.#open.keys()) void connection.confirm();
+    });
     app.addHook('preClose', async () => {
       for (const connection of this.#open.keys()) connection.close();
     });
@@ -77,6 +90,7 @@ class Streams {
   /** Throws `engine_overloaded` where there are too many, `rate_limited` where they are the caller's own. */
   open(
     { principal }: Identity,
+    standing: Standing,
     reply: FastifyReply,
     follow: (connection: EventConnection) => Promise<void>,
   ): FastifyReply {
@@ -87,10 +101,13 @@ class Streams {
     if (this.#open.size >= MAX_STREAMS) {
       throw new VaporaError('engine_overloaded', `${MAX_STREAMS} event streams are open already`);
     }
-    const connection = new EventConnection(reply, this.#context.clock);
+    const connection = new EventConnection(reply, this.#context.clock, standing);
     this.#open.set(connection, principal.user);
     follow(connection)
-      .catch((error: unknown) => reply.log.warn({ err: error }, 'an event stream broke off'))
+      .catch((error: unknown) => {
+        if (error instanceof VaporaError) connection.fail(error);
+        else reply.log.warn({ err: error }, 'an event stream broke off');
+      })
       .finally(() => {
         connection.close();
         this.#open.delete(connection);

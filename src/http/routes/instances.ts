@@ -21,6 +21,7 @@ import { instanceToWire, summaryToWire } from '../contract/wire.js';
 import { keyIn } from '../idempotency-key.js';
 import type { Identity } from '../identity.js';
 import { addRoute } from '../routing.js';
+import { CallerStanding, ReaderStanding } from '../standing.js';
 
 export function instanceRoutes(app: App, context: ServerContext): void {
   const { api } = context;
@@ -83,7 +84,12 @@ function addWishRoutes(app: App, { api }: ServerContext): void {
 }
 
 function addRestRoute(app: App, context: ServerContext): void {
-  addRoute(app, restOfInstance, async ({ params, query, identity }) => {
+  addRoute(app, restOfInstance, async ({ params, query, identity, request }) => {
+    const standing = new ReaderStanding(
+      context,
+      new CallerStanding(context, request.headers, identity),
+      params.id,
+    );
     await readInstance(context, identity, params.id);
     let cancel: () => void = () => {};
     const late = new Promise<null>((resolve) => {
@@ -93,6 +99,7 @@ function addRestRoute(app: App, context: ServerContext): void {
     // it may still be rejected when nobody waits for it any more
     resting.catch(() => undefined);
     const rest = await Promise.race([resting, late]).finally(cancel);
+    await standing.confirm();
     const instance = rest ?? (await context.api.get(params.id));
     return { is_resting: rest !== null, instance: instanceAnswer(instance) };
   });
