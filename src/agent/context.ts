@@ -29,9 +29,6 @@ export function loadInput(ref: BlobRef, voice: AttemptVoice): unknown {
 
 /** The context of one attempt and the log that it gathers. Parts that most agents never touch are made on first use. */
 export class AttemptContext implements TaskContext {
-  readonly heartbeat: () => void;
-  readonly progress: (message: string, fraction?: number) => void;
-  readonly step: <T>(name: string, run: () => T | Promise<T>) => Promise<T>;
   readonly #abort: AbortSource;
   readonly #order: TaskOrder;
   readonly #voice: AttemptVoice;
@@ -46,11 +43,22 @@ export class AttemptContext implements TaskContext {
     this.#voice = voice;
     this.#limits = limits;
     this.#abort = abort;
-    this.heartbeat = () => voice.heartbeat();
-    this.progress = (message, fraction) =>
-      voice.progress({ message: clip(String(message)), fraction: fractionOf(fraction) });
-    this.step = (name, run) => {
-      this.#steps ??= new StepBook(order.steps, voice, limits);
+  }
+
+  // functions of their own, for agents that take the context apart
+
+  get heartbeat(): () => void {
+    return () => this.#voice.heartbeat();
+  }
+
+  get progress(): (message: string, fraction?: number) => void {
+    return (message, fraction) =>
+      this.#voice.progress({ message: clip(String(message)), fraction: fractionOf(fraction) });
+  }
+
+  get step(): <T>(name: string, run: () => T | Promise<T>) => Promise<T> {
+    return (name, run) => {
+      this.#steps ??= new StepBook(this.#order.steps, this.#voice, this.#limits);
       return handled(this.#steps.step(name, run));
     };
   }

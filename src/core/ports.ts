@@ -287,7 +287,8 @@ export interface TaskSink {
  * Carries orders to agents and their words back.
  * - `dispatch` starts the attempt and returns at once; it never throws: what goes wrong is an outcome.
  * - `resume` takes up an attempt that an earlier process has dispatched, where its agent may still be at it: the sink then hears of it
- *   like of any other, at the latest when the agent's lease is over. It never delivers the order again. False: the attempt is gone.
+ *   like of any other, at the latest when the agent's lease is over. It never delivers the order again, and asks for it only where the
+ *   attempt may go on. False: the attempt is gone.
  * - `stop` asks an attempt to end and resolves once it certainly acts no longer (its processes are gone, its promise has settled or
  *   its grace is over). Stopping what is not running resolves at once. The sink's `end` has been called by then.
  * - `agents` answers those that are there now; `onChange` is called after each arrival or departure. Returns its unsubscribe.
@@ -297,7 +298,7 @@ export interface AgentTransport {
   agents(): readonly AgentInfo[];
   onChange(listener: () => void): () => void;
   dispatch(order: TaskOrder, sink: TaskSink): void;
-  resume(order: TaskOrder, sink: TaskSink): boolean;
+  resume(agent: string, orderOf: () => TaskOrder, sink: TaskSink): boolean;
   stop(taskId: string): Promise<void>;
   close(): Promise<void>;
 }

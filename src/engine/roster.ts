@@ -22,6 +22,7 @@ export class Roster implements Iterable<InstanceActor> {
   readonly #templates = new Map<Digest, WorkflowTemplate>();
   /** Instances that have gone to sleep while the store was being read for recovery, by reading. */
   readonly #leftDuring = new Set<Set<string>>();
+  readonly #onIdle = (actor: InstanceActor): void => this.#retire(actor);
 
   constructor(shell: Shell) {
     const { clock, store } = shell;
@@ -56,9 +57,16 @@ export class Roster implements Iterable<InstanceActor> {
 
   /** The instance's actor, woken if need be; `stored` spares the look into the store. Throws `instance_unknown`. */
   wake(id: InstanceId, stored?: StoredInstance): Promise<InstanceActor> {
-    const awake = this.#actors.get(id);
+    const awake = this.#actors.get(id) ?? this.#wakeKnown(id, stored);
     if (awake !== undefined) return Promise.resolve(awake);
     return this.#waking.get(id) ?? this.#beginWaking(id, stored ?? null, () => {});
+  }
+
+  /** At once, where nothing has to be read for it: so it is with all but the first when many are recovered. */
+  #wakeKnown(id: InstanceId, stored: StoredInstance | undefined): InstanceActor | undefined {
+    if (stored === undefined || this.#waking.has(id)) return undefined;
+    const template = this.#templates.get(stored.instance.templateHash);
+    return template === undefined ? undefined : this.add(template, id, stored);
   }
 
   /**
@@ -104,7 +112,7 @@ export class Roster implements Iterable<InstanceActor> {
 
   /** `stored` is null for an instance that is about to be created. */
   add(template: WorkflowTemplate, id: InstanceId, stored: StoredInstance | null): InstanceActor {
-    const actor = new InstanceActor(this.#shell, template, id, stored, (idle) => this.#retire(idle));
+    const actor = new InstanceActor(this.#shell, template, id, stored, this.#onIdle);
     this.#actors.set(id, actor);
     return actor;
   }

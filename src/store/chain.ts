@@ -57,8 +57,9 @@ export function encodeEntry(commit: Commit): EncodedEntry {
   };
   const events = JSON.stringify(commit.events);
   const hash = hashFields(fields, events);
-  const head = JSON.stringify({ ...fields, hash });
-  return { ...fields, hash, text: `${head.slice(0, -1)},"events":${events}}` };
+  const { instance, revision, firstSeq, at, previous: before } = fields;
+  const head = `{"instance":${JSON.stringify(instance)},"revision":${revision},"firstSeq":${firstSeq},"at":${at}`;
+  return { ...fields, hash, text: `${head},"previous":"${before}","hash":"${hash}","events":${events}}` };
 }
 
 /** Reads an entry as {@link encodeEntry} wrote it. Throws `SyntaxError` where the text is no JSON. */

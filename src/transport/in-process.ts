@@ -21,6 +21,9 @@ export class InProcessTransport implements AgentTransport {
   readonly #runners = new Map<string, Runner>();
   readonly #attempts = new Map<string, Attempt>();
   readonly #listeners = new Set<() => void>();
+  readonly #onEnd = (taskId: string): void => {
+    this.#attempts.delete(taskId);
+  };
   #agents: readonly AgentInfo[] = [];
   #isClosed = false;
 
@@ -68,7 +71,7 @@ export class InProcessTransport implements AgentTransport {
       return;
     }
     assert(!this.#attempts.has(order.task_id), `attempt ${order.task_id} is already under way`);
-    const attempt = new Attempt(order, sink, runner, (ended) => this.#attempts.delete(ended));
+    const attempt = new Attempt(order, sink, runner, this.#onEnd);
     this.#attempts.set(order.task_id, attempt);
     attempt.start();
   }

@@ -65,8 +65,8 @@ describe('two transports as one', () => {
   it('take up only what an agent elsewhere may still be at, until its lease is over', async () => {
     const { transport, clock } = joined();
     const sink = new MemorySink();
-    expect(transport.resume(orderOf({ agent: 'here' }), sink)).toBe(false);
-    expect(transport.resume(orderOf({ agent: 'there' }), sink)).toBe(true);
+    expect(transport.resume('here', () => orderOf({ agent: 'here' }), sink)).toBe(false);
+    expect(transport.resume('there', () => orderOf({ agent: 'there' }), sink)).toBe(true);
     await clock.advance(900);
     await pause(0);
     expect(sink.outcomes).toEqual([]);

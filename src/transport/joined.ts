@@ -30,8 +30,8 @@ export class JoinedTransport implements AgentTransport {
     carrier.dispatch(order, sink);
   }
 
-  resume(order: TaskOrder, sink: TaskSink): boolean {
-    return this.#isLocal(order.agent) ? this.#local.resume(order, sink) : this.#remote.resume(order, sink);
+  resume(agent: string, orderOf: () => TaskOrder, sink: TaskSink): boolean {
+    return (this.#isLocal(agent) ? this.#local : this.#remote).resume(agent, orderOf, sink);
   }
 
   async stop(taskId: string): Promise<void> {

@@ -62,10 +62,10 @@ export class RemoteTransport implements AgentTransport {
     session.wake();
   }
 
-  resume(order: TaskOrder, sink: TaskSink): boolean {
+  resume(agent: string, orderOf: () => TaskOrder, sink: TaskSink): boolean {
     // one that has registered here already has said what it is at
-    if (this.#book.isClosed || this.#book.names.get(order.agent)?.hasClaimed) return false;
-    this.#book.add(order, sink, 'awaited');
+    if (this.#book.isClosed || this.#book.names.get(agent)?.hasClaimed) return false;
+    this.#book.add(orderOf(), sink, 'awaited');
     return true;
   }
 

@@ -138,10 +138,11 @@ export class SimulatedTransport implements AgentTransport {
     this.#process.port('dispatch', send, undefined);
   }
 
-  resume(order: TaskOrder, sink: TaskSink): boolean {
+  resume(agent: string, orderOf: () => TaskOrder, sink: TaskSink): boolean {
     const { world } = this.#process;
-    if (!world.isElsewhere(order.agent)) return false;
+    if (!world.isElsewhere(agent)) return false;
     const take = () => {
+      const order = orderOf();
       world.note(`take up ${order.task_id}`);
       world.coverage.effect(`resume ${order.type}`);
       this.#fleet.takeUp(order, this.#process, sink);

@@ -73,8 +73,8 @@ export const MORE_VARIANTS: readonly Variant[] = [
   {
     name: 'an agent reads less than what was made',
     file: 'dist/engine/attempts.js',
-    from: 'blob: (ref) => loadBlob(store, ref),',
-    to: 'blob: async (ref) => (await loadBlob(store, ref)).slice(0, -1),',
+    from: 'return loadBlob(this.#shell.store, ref);',
+    to: 'return loadBlob(this.#shell.store, ref).then((content) => content.slice(0, -1));',
   },
   {
     name: 'an agent is given what the stages right before have made only',

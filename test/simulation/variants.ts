@@ -180,8 +180,8 @@ export const VARIANTS: readonly Variant[] = [
   {
     name: 'a step is said to be kept before it is',
     file: 'dist/engine/attempts.js',
-    from: "await this.#owner.ask({ type: 'step', ...at, attempt, result });",
-    to: "void this.#owner.ask({ type: 'step', ...at, attempt, result });",
+    from: "await this.#owner.ask({ type: 'step', ...at, attempt: number, result });",
+    to: "void this.#owner.ask({ type: 'step', ...at, attempt: number, result });",
   },
   {
     name: 'a step that is kept is kept once more',
@@ -234,7 +234,7 @@ export const VARIANTS: readonly Variant[] = [
   {
     name: 'an agent elsewhere is not waited for after a restart',
     file: ACTOR,
-    from: 'if (this.#attempts.resume(orderOf(this.#template, instance, at, this.#shell.observer), at)) continue;',
+    from: 'if (this.#attempts.resume(found, order))\n                continue;',
     to: ';',
   },
   {
@@ -246,8 +246,8 @@ export const VARIANTS: readonly Variant[] = [
   {
     name: 'an instance goes to sleep while the content of an answer is saved',
     file: 'dist/engine/attempts.js',
-    from: 'return this.#running.size + this.#saving;',
-    to: 'return this.#running.size;',
+    from: 'return this.#underWay + this.#saving;',
+    to: 'return this.#underWay;',
   },
   {
     name: 'an instance is woken twice at a time',
