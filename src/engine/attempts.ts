@@ -5,19 +5,12 @@ import type { WorkflowInput } from '../core/inputs.js';
 import type { BlobRef, StepResult, TaskAddress, WorkflowInstance } from '../core/instance.js';
 import type { Progress, TaskOrder, TaskOutcome, TaskSink } from '../core/ports.js';
 import { loadBlob, saveBlob } from './blobs.js';
+import type { InFlight } from './in-flight.js';
 import { inputOf, isApplied, type OutcomeInput } from './outcomes.js';
 import type { Shell } from './shell.js';
 
 /** A task that is done sooner is never recorded as running: a start is worth a commit only when it lasts. */
 const STARTED_AFTER_MS = 2_000;
-
-/** An attempt that an agent has been given. */
-export interface InFlight {
-  readonly taskId: string;
-  readonly at: TaskAddress;
-  readonly attempt: number;
-  readonly agent: string;
-}
 
 export interface AttemptOwner {
   send(input: WorkflowInput): void;

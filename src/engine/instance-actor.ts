@@ -10,20 +10,12 @@ import { assert, VaporaError } from '../core/errors.js';
 import { type Assignment, type Entry, recordsOf, type WorkflowEvent } from '../core/events.js';
 import { applyEntry } from '../core/evolve.js';
 import type { Moment, WorkflowInput } from '../core/inputs.js';
-import {
-  findTask,
-  isInFlight,
-  isLive,
-  isWaiting,
-  type TaskAddress,
-  type TaskKind,
-  type TaskState,
-  type WorkflowInstance,
-} from '../core/instance.js';
+import { findTask, isLive, isWaiting, type TaskAddress, type WorkflowInstance } from '../core/instance.js';
 import type { InstanceId } from '../core/names.js';
 import type { StoredInstance } from '../core/ports.js';
 import type { WorkflowTemplate } from '../core/template.js';
-import { Attempts, type InFlight } from './attempts.js';
+import { Attempts } from './attempts.js';
+import { calledOff, inFlight } from './in-flight.js';
 import { orderOf, taskIdOf } from './orders.js';
 import { stageRequest } from './requests.js';
 import { momentOf, type Shell } from './shell.js';
@@ -354,42 +346,6 @@ export class InstanceActor {
     this.#restWaiters = [];
     for (const resolve of waiters) resolve(instance);
   }
-}
-
-function inFlight(instance: WorkflowInstance): InFlight[] {
-  return instance.stages.flatMap(({ name, tasks, compensation }) => [
-    ...given(instance, name, 'execute', tasks.filter(isInFlight)),
-    ...given(instance, name, 'compensate', compensation.tasks.filter(isInFlight)),
-  ]);
-}
-
-/**
- * Tasks that were called off and are still to be taken back: the process that did may not have lived to see the agent end, and an
- * agent elsewhere may not know of it yet.
- */
-function calledOff(instance: WorkflowInstance): InFlight[] {
-  return instance.stages.flatMap(({ name, tasks, compensation }) => {
-    if (compensation.status !== 'planned' && compensation.status !== 'running') return [];
-    return given(
-      instance,
-      name,
-      'execute',
-      tasks.filter(({ status }) => status === 'cancelled'),
-    );
-  });
-}
-
-/** Those of the tasks that an agent has been given. */
-function given(
-  instance: WorkflowInstance,
-  stage: string,
-  kind: TaskKind,
-  tasks: readonly TaskState[],
-): InFlight[] {
-  return tasks.flatMap(({ role, attempt, agent }) => {
-    const at = { stage, role, kind };
-    return agent === null ? [] : [{ taskId: taskIdOf(instance, at, attempt), at, attempt, agent }];
-  });
 }
 
 /** Of the attempt that the task's next dispatch will be. */

@@ -240,8 +240,8 @@ export const VARIANTS: readonly Variant[] = [
   {
     name: 'an agent elsewhere that was called off before a restart is not waited for',
     file: ACTOR,
-    from: 'for (const at of calledOff(instance)) {',
-    to: 'for (const at of []) {',
+    from: 'for (const found of calledOff(instance))',
+    to: 'for (const found of [])',
   },
   {
     name: 'an instance goes to sleep while the content of an answer is saved',
