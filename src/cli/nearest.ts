@@ -48,7 +48,7 @@ async function candidatesFor(error: VaporaError, { api, catalog }: Known): Promi
       return { names, what: 'latest instances', none: 'there are no instances yet' };
     }
     case 'dead_letter_unknown': {
-      const names = (await api.deadLetters()).map((letter) => letter.id).slice(0, MAX_CANDIDATES);
+      const names = (await api.deadLetters({ limit: MAX_CANDIDATES })).items.map((letter) => letter.id);
       return { names, what: 'open dead letters', none: 'there are no dead letters' };
     }
     default:

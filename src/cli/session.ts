@@ -66,6 +66,8 @@ export async function readConfig(shell: Shell): Promise<EngineConfig> {
 export interface SessionOptions {
   /** The store of this configuration, and no server. */
   readonly config?: EngineConfig;
+  /** This server, and no store. */
+  readonly server?: ServerTarget;
   /** Nothing is going to be driven, so nobody has to hear what is off. */
   readonly isReading?: boolean;
   /** Not even what goes wrong is logged: it is what the command reports. */
@@ -144,6 +146,7 @@ async function closeInTime(shell: Shell, { failed, close }: Backend): Promise<vo
 
 async function openBackend(shell: Shell, more: SessionOptions): Promise<Backend> {
   if (more.config !== undefined) return openLocally(shell, more.config, more);
+  if (more.server !== undefined) return openServer(shell, more.server);
   const named = namedServer(shell);
   if (named !== null) return openServer(shell, named);
   const config = await readConfig(shell);

@@ -4,7 +4,7 @@ import type { ApproveOptions, RejectOptions } from './commands/approve.js';
 import type { ArtifactsOptions } from './commands/artifacts.js';
 import type { VerifyOptions } from './commands/audit.js';
 import type { CancelOptions } from './commands/cancel.js';
-import type { ResolveOptions } from './commands/dead-letters.js';
+import type { ListLettersOptions, ResolveOptions } from './commands/dead-letters.js';
 import type { HistoryOptions } from './commands/history.js';
 import type { ListOptions } from './commands/list.js';
 import type { PolicyTestOptions } from './commands/policy.js';
@@ -242,12 +242,22 @@ function addReads(program: Command, execute: Execute): void {
 function addDeadLetters(program: Command, execute: Execute): void {
   const letters = group(program, 'dead-letters', 'work off what could not be taken back');
   const list = { isDefault: true };
-  leaf(letters, 'list', 'list open dead letters', ['dead-letters', 'dead-letters list --json'], list).action(
-    (_: object, command: Command) =>
+  leaf(
+    letters,
+    'list',
+    'list open dead letters',
+    ['dead-letters', 'dead-letters list --workflow release'],
+    list,
+  )
+    .option('--workflow <workflow>', 'only those of instances of this workflow')
+    .option('--instance <id>', 'only those of this instance')
+    .option('--limit <n>', 'dead letters a page, 1 to 1000', '50')
+    .option('--cursor <cursor>', 'go on where the page before ended')
+    .action((options: ListLettersOptions, command: Command) =>
       execute(command.optsWithGlobals(), async (shell) =>
-        (await import('./commands/dead-letters.js')).listLetters(shell),
+        (await import('./commands/dead-letters.js')).listLetters(shell, options),
       ),
-  );
+    );
   person(
     leaf(letters, 'retry <letter>', 'try to take the stage back again', [
       'dead-letters retry release-1.2.0/deploy',

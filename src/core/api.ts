@@ -38,6 +38,24 @@ export interface DeadLetter {
   readonly at: number;
 }
 
+export interface LetterQuery {
+  /** Name of the template. */
+  readonly workflow?: string;
+  /** Id of the instance. */
+  readonly instance?: string;
+  /** 1 to 1000. */
+  readonly limit: number;
+  /** Where the page before ended; opaque. */
+  readonly cursor?: string;
+}
+
+export interface LetterPage {
+  /** At most as many as were asked for. Fewer, or none, does not mean that there are no more: looking for them has a limit too. */
+  readonly items: readonly DeadLetter[];
+  /** Give it as `cursor` for the next page; null: this was the last. */
+  readonly next: string | null;
+}
+
 export interface RollbackPreview {
   readonly target: RollbackTarget;
   /** In the order in which they would be taken back. */
@@ -100,7 +118,8 @@ export interface WorkflowApi {
   retry(id: string, by: Principal): Promise<WorkflowInstance>;
   /** Has a blocked instance's policies and agents looked at again; anything else is left as it is. */
   resume(id: string, by: Principal): Promise<WorkflowInstance>;
-  deadLetters(): Promise<readonly DeadLetter[]>;
+  /** Open ones, those of the newest instance first; of one instance in the order of its stages. Throws `instance_unknown`, `input_invalid`. */
+  deadLetters(query: LetterQuery): Promise<LetterPage>;
   retryDeadLetter(letter: string, by: Principal): Promise<WorkflowInstance>;
   resolveDeadLetter(letter: string, by: Principal, reason: string): Promise<WorkflowInstance>;
   /** Artifacts of the instance in the order in which they were made. */

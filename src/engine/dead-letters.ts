@@ -1,9 +1,59 @@
 /** Dead letters are not stored twice: each is a stage whose compensation ran out of attempts. */
-import type { DeadLetter } from '../core/api.js';
+import type { DeadLetter, LetterQuery } from '../core/api.js';
 import { VaporaError } from '../core/errors.js';
-import type { StageState, WorkflowInstance } from '../core/instance.js';
+import { deadLettersOf, type StageState, type WorkflowInstance } from '../core/instance.js';
 
-export function deadLetterOf(instance: WorkflowInstance, stage: StageState): DeadLetter {
+/** Where a page of letters goes on. */
+export interface LetterCursor {
+  /** The place in the list of instances, in the store's own words; null: its beginning. */
+  readonly instances: string | null;
+  /** The last letter so far, where its instance may have more; null: it has not. */
+  readonly last: { readonly id: string; readonly stage: string } | null;
+}
+
+const MAX_CURSOR_CHARACTERS = 4_000;
+
+export function encodeLetterCursor({ instances, last }: LetterCursor): string {
+  return Buffer.from(JSON.stringify([instances, last?.id ?? null, last?.stage ?? null])).toString(
+    'base64url',
+  );
+}
+
+/** Throws `input_invalid` for a cursor that no page has answered. */
+export function letterCursorOf({ cursor }: Pick<LetterQuery, 'cursor'>): LetterCursor {
+  if (cursor === undefined) return { instances: null, last: null };
+  const invalid = new VaporaError(
+    'input_invalid',
+    'the cursor is not one that a list of dead letters has answered',
+    {
+      hint: 'leave the cursor out to begin with the first page',
+    },
+  );
+  if (cursor.length > MAX_CURSOR_CHARACTERS) throw invalid;
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(Buffer.from(cursor, 'base64url').toString());
+  } catch {
+    throw invalid;
+  }
+  if (!Array.isArray(parsed) || parsed.length !== 3) throw invalid;
+  const [instances, id, stage]: unknown[] = parsed;
+  if (instances !== null && typeof instances !== 'string') throw invalid;
+  if (id === null && stage === null) return { instances, last: null };
+  if (typeof id !== 'string' || typeof stage !== 'string') throw invalid;
+  return { instances, last: { id, stage } };
+}
+
+/** In the order of its stages; with `stage` only those behind it. */
+export function lettersOf(instance: WorkflowInstance, stage?: string): DeadLetter[] {
+  const from = instance.stages.findIndex(({ name }) => name === stage) + 1;
+  const behind = new Set(instance.stages.slice(from));
+  return deadLettersOf(instance)
+    .filter((letter) => behind.has(letter))
+    .map((letter) => deadLetterOf(instance, letter));
+}
+
+function deadLetterOf(instance: WorkflowInstance, stage: StageState): DeadLetter {
   const failed = stage.compensation.tasks.find((task) => task.status === 'failed');
   return {
     id: `${instance.id}/${stage.name}`,

@@ -1,13 +1,13 @@
 /** The half of the engine that only looks: nothing in here wakes an instance or changes it. */
 import { canonicalJson } from '../config/canonical.js';
 import { shown } from '../config/text.js';
-import type { AuditReport, DeadLetter, InstanceArtifact } from '../core/api.js';
+import type { AuditReport, DeadLetter, InstanceArtifact, LetterPage, LetterQuery } from '../core/api.js';
 import type { Anchor } from '../core/attic.js';
 import { VaporaError } from '../core/errors.js';
 import { type Entry, type EventRecord, recordsOf } from '../core/events.js';
 import { applyEntry } from '../core/evolve.js';
-import { type BlobRef, blobsOf, deadLettersOf, type WorkflowInstance } from '../core/instance.js';
-import { asInstanceId, type InstanceId } from '../core/names.js';
+import { type BlobRef, blobsOf, type WorkflowInstance } from '../core/instance.js';
+import { asInstanceId, type InstanceId, isName } from '../core/names.js';
 import type {
   EngineObserver,
   InstancePage,
@@ -18,8 +18,9 @@ import type {
   WorkflowStore,
 } from '../core/ports.js';
 import { verifyChain } from '../store/chain.js';
+import { checkLimit, cursorAt } from '../store/listing.js';
 import { loadBlob } from './blobs.js';
-import { deadLetterOf } from './dead-letters.js';
+import { encodeLetterCursor, letterCursorOf, lettersOf } from './dead-letters.js';
 import { artifactsOf } from './orders.js';
 import { unknownInstance } from './unknown-instance.js';
 
@@ -27,6 +28,10 @@ import { unknownInstance } from './unknown-instance.js';
 export type AnchorsOf = (id: InstanceId) => Promise<readonly Anchor[]>;
 
 const PAGE = 200;
+/** Entries that are as quick to read as to look for. */
+const SEARCH_UNTIL = 16;
+/** Instances whose states are read for one page of letters, at most. */
+const MAX_LETTERED = 100;
 
 export abstract class InstanceReads {
   readonly #store: WorkflowStore;
@@ -51,10 +56,31 @@ export abstract class InstanceReads {
   }
 
   async *history(id: string, afterSeq = 0): AsyncGenerator<EventRecord> {
-    for await (const entry of this.entries(id)) {
+    const { summary, revision } = await this.#summaryOf(id);
+    const from = await this.#revisionBefore(summary.id, afterSeq, revision);
+    for await (const entry of this.#store.history(summary.id, from)) {
       if (entry.firstSeq + entry.events.length - 1 <= afterSeq) continue;
       for (const record of recordsOf(entry)) if (record.seq > afterSeq) yield record;
     }
+  }
+
+  /** One that no event after `afterSeq` is in, near the one that has it: what a page costs does not grow with what comes before. */
+  async #revisionBefore(id: InstanceId, afterSeq: number, last: number): Promise<number> {
+    let low = 0;
+    // an entry has at least one event
+    let high = Math.min(last, afterSeq);
+    while (high - low > SEARCH_UNTIL) {
+      const middle = Math.floor((low + high) / 2);
+      const next = await this.#entryAfter(id, middle);
+      if (next !== null && next.firstSeq <= afterSeq + 1) low = middle;
+      else high = middle;
+    }
+    return low;
+  }
+
+  async #entryAfter(id: InstanceId, revision: number): Promise<Entry | null> {
+    for await (const entry of this.#store.history(id, revision)) return entry;
+    return null;
   }
 
   async *entries(id: string): AsyncGenerator<Entry> {
@@ -67,13 +93,45 @@ export abstract class InstanceReads {
     return (await this.#summaryOf(id)).summary;
   }
 
-  async deadLetters(): Promise<readonly DeadLetter[]> {
+  async deadLetters(query: LetterQuery): Promise<LetterPage> {
+    checkLimit(query);
+    const { instances, last } = letterCursorOf(query);
     const letters: DeadLetter[] = [];
-    for await (const { id } of this.summaries({ withDeadLetters: true })) {
-      const instance = await this.get(id);
-      letters.push(...deadLettersOf(instance).map((stage) => deadLetterOf(instance, stage)));
+    /** Where a page goes on that ends with each of them. */
+    const places: string[] = [];
+    const add = (instance: WorkflowInstance, place: string | null, stage?: string): void => {
+      if (query.workflow !== undefined && query.workflow !== instance.templateName) return;
+      for (const letter of lettersOf(instance, stage)) {
+        letters.push(letter);
+        const end = { id: instance.id, stage: letter.stage };
+        places.push(encodeLetterCursor({ instances: place, last: end }));
+      }
+    };
+    const first = last?.id ?? query.instance;
+    const begun = first === undefined ? null : await this.find(asInstanceId(first));
+    if (begun !== null) add(begun.instance, instances, last?.stage);
+    else if (query.instance !== undefined) throw await this.#unknown(query.instance);
+    let next: string | null = null;
+    if (query.instance === undefined && letters.length <= query.limit) {
+      const page = await this.#letteredPage(query, instances);
+      for (const summary of page.items) {
+        if (letters.length > query.limit) break;
+        const stored = await this.find(summary.id);
+        if (stored !== null) add(stored.instance, cursorAt(summary));
+      }
+      next = page.next === null ? null : encodeLetterCursor({ instances: page.next, last: null });
     }
-    return letters;
+    if (letters.length <= query.limit) return { items: letters, next };
+    return { items: letters.slice(0, query.limit), next: places[query.limit - 1] ?? null };
+  }
+
+  #letteredPage({ workflow, limit }: LetterQuery, cursor: string | null): Promise<InstancePage> {
+    return this.list({
+      withDeadLetters: true,
+      limit: Math.min(limit, MAX_LETTERED),
+      ...(workflow === undefined ? {} : { template: workflow }),
+      ...(cursor === null ? {} : { cursor }),
+    });
   }
 
   /** All that match, page by page. */
@@ -126,7 +184,8 @@ export abstract class InstanceReads {
 
   protected async find(id: InstanceId): Promise<StoredInstance | null> {
     this.refuseIfDown();
-    return this.#store.load(id);
+    // a store is only asked about what can be in it
+    return isName(id) ? this.#store.load(id) : null;
   }
 
   /** Throws `instance_unknown`. */
@@ -138,12 +197,13 @@ export abstract class InstanceReads {
 
   async #summaryOf(id: string): Promise<StoredSummary> {
     this.refuseIfDown();
-    const known = await this.#store.summary(asInstanceId(id));
+    const known = isName(id) ? await this.#store.summary(asInstanceId(id)) : null;
     if (known === null) throw await this.#unknown(id);
     return known;
   }
 
   async #unknown(id: string): Promise<VaporaError> {
+    if (!isName(id)) return unknownInstance(id);
     return unknownInstance(id, (await this.#anchors(asInstanceId(id)))[0]);
   }
 }

@@ -96,7 +96,7 @@ describe('a compensation', () => {
     await rig.clock.advance(300);
     await rig.api.cancel('x', ANN, { compensate: true });
     await rig.clock.advance(2_000);
-    expect((await rig.api.deadLetters()).map(({ id, code }) => ({ id, code }))).toEqual([
+    expect((await rig.api.deadLetters({ limit: 50 })).items.map(({ id, code }) => ({ id, code }))).toEqual([
       { id: 'x/a', code: 'agent_timeout' },
     ]);
     expect(quick.log).toEqual(['a#1']);
@@ -106,7 +106,7 @@ describe('a compensation', () => {
     await rig.api.retryDeadLetter('x/a', ANN);
     await rig.api.untilRest('x');
     expect(quick.log).toEqual(['a#1', 'undo a#2']);
-    expect(await rig.api.deadLetters()).toEqual([]);
+    expect((await rig.api.deadLetters({ limit: 50 })).items).toEqual([]);
     await rig.expectQuiet();
   });
 
@@ -125,14 +125,14 @@ describe('a compensation', () => {
       status: 'failed',
       stages: [{ compensation: { status: 'dead_lettered' } }, {}],
     });
-    const [letter] = await rig.api.deadLetters();
+    const [letter] = (await rig.api.deadLetters({ limit: 50 })).items;
     expect(letter).toMatchObject({ id: 'x/a', code: 'agent_failed', attempts: 2 });
     await expect(rig.api.retry('x', ANN)).rejects.toMatchObject({ code: 'not_retryable' });
 
     await rig.api.retryDeadLetter('x/a', ANN);
     await rig.clock.advance(1_000);
     await rig.api.untilRest('x');
-    expect((await rig.api.deadLetters()).map((one) => one.attempts)).toEqual([4]);
+    expect((await rig.api.deadLetters({ limit: 50 })).items.map((one) => one.attempts)).toEqual([4]);
     hand.undoing = () => undefined;
     await rig.api.retryDeadLetter('x/a', ANN);
     const after = await rig.api.untilRest('x');
@@ -140,7 +140,7 @@ describe('a compensation', () => {
       status: 'failed',
       stages: [{ compensation: { status: 'compensated' } }, {}],
     });
-    expect(await rig.api.deadLetters()).toEqual([]);
+    expect((await rig.api.deadLetters({ limit: 50 })).items).toEqual([]);
     await expect(rig.api.retryDeadLetter('x/a', ANN)).rejects.toMatchObject({ code: 'letter_closed' });
     expect(rig.api.saga.metrics()).toMatchObject({
       planned: 1,
@@ -162,9 +162,9 @@ describe('a compensation', () => {
     await rig.start('w', 'x');
     await rig.clock.advance(1_000);
     expect((await rig.api.untilRest('x')).status).toBe('failed');
-    expect((await rig.api.deadLetters())[0]?.code).toBe('role_unserved');
+    expect((await rig.api.deadLetters({ limit: 50 })).items[0]?.code).toBe('role_unserved');
     await rig.api.resolveDeadLetter('x/a', ANN, 'done by hand');
-    expect(await rig.api.deadLetters()).toEqual([]);
+    expect((await rig.api.deadLetters({ limit: 50 })).items).toEqual([]);
     expect(rig.api.saga.metrics().resolved).toBe(1);
     await rig.expectQuiet();
   });

@@ -5,6 +5,8 @@ import type {
   AuditReport,
   DeadLetter,
   InstanceArtifact,
+  LetterPage,
+  LetterQuery,
   Notice,
   RollbackPreview,
   ScheduleApi,
@@ -165,9 +167,9 @@ export class HttpWorkflowClient implements AgentApi, WorkflowApi, ScheduleApi, T
     return instanceFromWire(await this.connection.call(resumeInstance, { params: { id }, by }));
   }
 
-  async deadLetters(): Promise<readonly DeadLetter[]> {
-    const { dead_letters } = await this.connection.call(listDeadLetters, {});
-    return fromWire(dead_letters) as readonly DeadLetter[];
+  async deadLetters(query: LetterQuery): Promise<LetterPage> {
+    const { dead_letters, next } = await this.connection.call(listDeadLetters, { query: { ...query } });
+    return { items: fromWire(dead_letters) as readonly DeadLetter[], next };
   }
 
   async retryDeadLetter(letter: string, by: Principal): Promise<WorkflowInstance> {

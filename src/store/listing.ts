@@ -78,7 +78,7 @@ export function pageOf(
 ): InstancePage {
   const items = found.slice(0, query.limit);
   const last = found.length > items.length ? (items.at(-1) ?? null) : reached;
-  return { items, next: last === null ? null : encodeCursor(last) };
+  return { items, next: last === null ? null : cursorAt(last) };
 }
 
 /** Throws `input_invalid` for a limit out of range. */
@@ -96,7 +96,8 @@ export function positionOf(query: InstanceQuery): Position | null {
   return query.cursor === undefined ? null : decodeCursor(query.cursor);
 }
 
-function encodeCursor(position: Position): string {
+/** Of a page that ended there. */
+export function cursorAt(position: Position): string {
   return Buffer.from(JSON.stringify([position.createdAt, position.id])).toString('base64url');
 }
 

@@ -53,3 +53,28 @@ it('the OpenAPI document describes every route that the server has', async () =>
   );
   expect(rig.routes().toSorted()).toEqual(described.toSorted());
 });
+
+/** Lists are arrays in what is answered, and in its parts. */
+function hasList(schema: unknown, schemas: Readonly<Record<string, unknown>>): boolean {
+  if (typeof schema !== 'object' || schema === null) return false;
+  const { $ref, type, properties = {} } = schema as { $ref?: string; type?: string; properties?: object };
+  if ($ref !== undefined) return hasList(schemas[$ref.split('/').at(-1) ?? ''], schemas);
+  return type === 'array' || Object.values(properties).some((inner) => hasList(inner, schemas));
+}
+
+it('docs/http-api.md says of every list what limits it, and which have pages', async () => {
+  const rig = await openHttpRig();
+  const { json } = await rig.ask('GET', '/api/v1/openapi.json');
+  const paths = json.paths as Record<string, Record<string, Operation & { parameters?: { name: string }[] }>>;
+  const { schemas } = json.components as { schemas: Record<string, unknown> };
+  const listed: string[] = [];
+  for (const [path, { get }] of Object.entries(paths)) {
+    const answer = get?.responses['200'] as { content?: Record<string, { schema: unknown }> } | undefined;
+    if (get === undefined || !hasList(answer?.content?.['application/json']?.schema, schemas)) continue;
+    const isPaged = get.parameters?.some(({ name }) => name === 'limit') === true;
+    listed.push(`GET ${path}${isPaged ? ' | 1 to 1,000' : ''}`);
+  }
+  const [, section = ''] = text.split('### Lists and their limits');
+  const rows = [...(section.split('\n### ')[0] ?? '').matchAll(/^\| `(GET [^`]+)`( \| 1 to 1,000)?/gm)];
+  expect(rows.map(([, endpoint, pages = '']) => `${endpoint}${pages}`).toSorted()).toEqual(listed.toSorted());
+});

@@ -1,9 +1,10 @@
 /** `vapora dead-letters`: compensations that ran out of attempts and wait for an operator. */
-import type { DeadLetter, WorkflowApi } from '../../core/api.js';
+import { quoted } from '../../config/text.js';
+import type { DeadLetter, LetterPage, LetterQuery, WorkflowApi } from '../../core/api.js';
 import { VaporaError } from '../../core/errors.js';
 import { findStage } from '../../core/instance.js';
 import { wishAndDrive } from '../drive.js';
-import { requireText } from '../input.js';
+import { parseCount, requireText } from '../input.js';
 import { letterJson, resultJson } from '../json.js';
 import { guess } from '../nearest.js';
 import { readEngine, withEngine } from '../session.js';
@@ -12,13 +13,51 @@ import { summaryLines } from '../summary.js';
 import { tableLines } from '../table.js';
 import { clean, count, moment } from '../text.js';
 
-export async function listLetters(shell: Shell): Promise<number> {
-  return readEngine(shell, async ({ api }) => {
-    const letters = await api.deadLetters();
-    shell.json({ dead_letters: letters.map(letterJson) });
-    shell.say(...letterLines(letters, shell));
+export interface ListLettersOptions {
+  readonly workflow?: string;
+  readonly instance?: string;
+  readonly limit: string;
+  readonly cursor?: string;
+}
+
+const MAX_LIMIT = 1_000;
+/** Pages asked for at most, where there is little to read in each. */
+const MAX_PAGES = 200;
+/** Names that a guess is made from. */
+const MAX_CANDIDATES = 200;
+
+export async function listLetters(shell: Shell, options: ListLettersOptions): Promise<number> {
+  const { workflow, instance, cursor } = options;
+  const query: LetterQuery = {
+    limit: parseCount(options.limit, '`--limit`', 1, MAX_LIMIT),
+    ...(workflow === undefined ? {} : { workflow }),
+    ...(instance === undefined ? {} : { instance }),
+    ...(cursor === undefined ? {} : { cursor }),
+  };
+  return readEngine(shell, async ({ api, catalog }) => {
+    const { items, next } = await fullPage(api, query);
+    if (items.length === 0 && workflow !== undefined && !(await catalog.workflows()).has(workflow)) {
+      throw new VaporaError('workflow_unknown', `there is no workflow ${quoted(workflow)}`);
+    }
+    shell.json({ dead_letters: items.map(letterJson), next });
+    shell.say(...letterLines(items, shell));
+    if (next !== null) shell.say('', `more: --cursor ${clean(next)}`);
     return 0;
   });
+}
+
+async function fullPage(api: WorkflowApi, query: LetterQuery): Promise<LetterPage> {
+  const items: DeadLetter[] = [];
+  let { cursor } = query;
+  for (let pages = 1; ; pages += 1) {
+    const limit = query.limit - items.length;
+    const page = await api.deadLetters({ ...query, limit, ...(cursor === undefined ? {} : { cursor }) });
+    items.push(...page.items);
+    if (page.next === null || items.length === query.limit || pages === MAX_PAGES) {
+      return { items, next: page.next };
+    }
+    cursor = page.next;
+  }
 }
 
 function letterLines(letters: readonly DeadLetter[], { colors }: Shell): string[] {
@@ -65,7 +104,7 @@ export async function resolveLetter(shell: Shell, letter: string, options: Resol
 async function findLetter(api: WorkflowApi, letter: string): Promise<{ id: string; stage: string }> {
   const at = letter.indexOf('/');
   if (at > 0 && at < letter.length - 1) return { id: letter.slice(0, at), stage: letter.slice(at + 1) };
-  const open = (await api.deadLetters()).map(({ id }) => id);
+  const open = (await api.deadLetters({ limit: MAX_CANDIDATES })).items.map(({ id }) => id);
   const hint = guess(letter, open, 'open dead letters', 'there are no dead letters');
   throw new VaporaError(
     'dead_letter_unknown',

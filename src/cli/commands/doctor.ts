@@ -10,6 +10,7 @@ import { findAgentProblem } from '../agent-program.js';
 import { problemJson } from '../json.js';
 import { readConfig, withEngine } from '../session.js';
 import type { Shell } from '../shell.js';
+import { serverOfStore } from '../target.js';
 import { clean, count } from '../text.js';
 
 type Level = 'ok' | 'off' | 'warning' | 'error';
@@ -203,29 +204,39 @@ function offFindings(config: EngineConfig): Finding[] {
   return findings;
 }
 
-/** Opening the engine is the only true test of its store; a lock's holder is named by the error. */
+/** Instances that are looked at for how many dead letters there are. */
+const MAX_LETTERED = 1_000;
+
+/** Opening the engine is the only true test of its store, unless a server holds it, which can be asked. */
 async function storeFindings(shell: Shell, config: EngineConfig): Promise<Finding[]> {
   const text = redactStoreUrl(config.engine.store);
   // nothing but the store is to be tested here, and policies that do not compile are a finding already
   const bare = { ...config, agents: [], engine: { ...config.engine, cedarPolicyDir: null } };
   const findings: Finding[] = [];
   try {
+    const server = await serverOfStore(shell, config);
+    const how =
+      server === null
+        ? 'opens, not held by another process'
+        : `held by the server ${server.url}, which answers`;
     await withEngine(
       shell,
       async ({ api }) => {
-        const letters = (await api.deadLetters()).length;
-        findings.push({ subject: 'store', level: 'ok', text: `${text}: opens, not held by another process` });
+        const page = await api.list({ withDeadLetters: true, limit: MAX_LETTERED });
+        const letters = page.items.reduce((sum, { deadLetters }) => sum + deadLetters, 0);
+        const least = page.next === null ? '' : 'at least ';
+        findings.push({ subject: 'store', level: 'ok', text: `${text}: ${how}` });
         if (letters > 0) {
           findings.push({
             subject: 'letters',
             level: 'warning',
-            text: `${count(letters, 'dead letter')} for an operator`,
+            text: `${least}${count(letters, 'dead letter')} for an operator`,
             hint: 'see `vapora dead-letters`',
           });
         }
         return 0;
       },
-      { config: bare, isSilent: true },
+      server === null ? { config: bare, isSilent: true } : { server },
     );
   } catch (error) {
     findings.push({ subject: 'store', level: 'ok', text }, failing('store', error));

@@ -2,11 +2,11 @@
 import { z } from 'zod';
 import { API_PREFIX, endpoint } from './endpoint.js';
 import { Instance } from './instances.js';
-import { InstanceParams, Name, Time } from './shapes.js';
+import { InstanceParams, Time, WantedName } from './shapes.js';
 
 const LETTERS = `${API_PREFIX}/dead-letters`;
 const tag = 'dead letters';
-const LetterParams = InstanceParams.extend({ stage: Name });
+const LetterParams = InstanceParams.extend({ stage: WantedName });
 
 export const Letter = z
   .object({
@@ -27,7 +27,15 @@ export const listDeadLetters = endpoint({
   id: 'listDeadLetters',
   tag,
   summary: 'list open dead letters of the instances that the caller may read',
-  answer: z.object({ dead_letters: z.array(Letter) }),
+  description:
+    'Those of the newest instance first. A page may hold fewer than `limit` though there are more: go by `next`.',
+  query: z.object({
+    workflow: z.string().max(256).optional(),
+    instance: WantedName.optional().meta({ description: 'id of the instance' }),
+    limit: z.coerce.number().int().min(1).max(1_000).default(50),
+    cursor: z.string().max(4_000).optional().meta({ description: '`next` of the page before' }),
+  }),
+  answer: z.object({ dead_letters: z.array(Letter), next: z.string().nullable() }),
 });
 
 export const retryDeadLetter = endpoint({

@@ -11,6 +11,12 @@ export const Name = z
   .max(MAX_NAME_CHARACTERS * 2)
   .refine(isName, NAME_RULE)
   .meta({ description: NAME_RULE });
+/** Of what may be there: the engine says of any other text that there is no such thing, wherever it is asked. */
+export const WantedName = z
+  .string()
+  .min(1)
+  .max(MAX_NAME_CHARACTERS * 2)
+  .meta({ description: NAME_RULE });
 export const Json = z.unknown().meta({ description: 'any JSON value' });
 
 const STATES = Object.keys(INSTANCE_TRANSITIONS) as [InstanceStatus, ...InstanceStatus[]];
@@ -39,4 +45,4 @@ export const Decision = z.object({
   policy_set: Digest.nullable(),
 });
 
-export const InstanceParams = z.object({ id: Name });
+export const InstanceParams = z.object({ id: WantedName });

@@ -5,17 +5,24 @@ import { toWire } from '../contract/wire.js';
 import { addRoute } from '../routing.js';
 import { instanceAnswer } from './instances.js';
 
-export function letterRoutes(app: App, { api, guard }: ServerContext): void {
-  addRoute(app, listDeadLetters, async ({ identity }) => {
+export function letterRoutes(app: App, { api, guard, summary }: ServerContext): void {
+  addRoute(app, listDeadLetters, async ({ query, identity }) => {
+    const { workflow, instance, limit, cursor } = query;
+    const page = await api.deadLetters({
+      limit,
+      ...(workflow === undefined ? {} : { workflow }),
+      ...(instance === undefined ? {} : { instance }),
+      ...(cursor === undefined ? {} : { cursor }),
+    });
     const readable: z.output<typeof Letter>[] = [];
     const known = new Map<string, boolean>();
-    for (const letter of await api.deadLetters()) {
+    for (const letter of page.items) {
       const { workflow_id: id } = letter;
-      const mayRead = known.get(id) ?? guard.mayRead(identity, await api.get(id));
+      const mayRead = known.get(id) ?? guard.mayRead(identity, await summary(id));
       known.set(id, mayRead);
       if (mayRead) readable.push(toWire(letter) as z.output<typeof Letter>);
     }
-    return { dead_letters: readable };
+    return { dead_letters: readable, next: page.next };
   });
   addRoute(app, retryDeadLetter, async ({ params, identity }) =>
     instanceAnswer(await api.retryDeadLetter(`${params.id}/${params.stage}`, identity.principal)),
