@@ -121,7 +121,8 @@ class Approver {
   readonly #approval: AutoApproval | undefined;
   /** Stages whose approval the policies did not let us give. */
   readonly #refused = new Set<string>();
-  readonly #underWay = new Set<Promise<void>>();
+  /** By stage: an event of it and a look at the state may come side by side, and only one of them asks. */
+  readonly #underWay = new Map<string, Promise<void>>();
   #error: unknown = null;
 
   constructor(session: Session, id: string, view: View, approval: AutoApproval | undefined) {
@@ -132,26 +133,26 @@ class Approver {
   }
 
   consider(stage: string): void {
-    if (!this.#isMeant(stage)) return;
+    if (!this.#isMeant(stage) || this.#underWay.has(stage)) return;
     const giving = this.#give(stage)
       .catch((error: unknown) => {
         this.#error ??= error;
       })
-      .finally(() => this.#underWay.delete(giving));
-    this.#underWay.add(giving);
+      .finally(() => this.#underWay.delete(stage));
+    this.#underWay.set(stage, giving);
   }
 
   /** Resolves when the instance rests and there is nothing left that we would approve. */
   async untilRest(): Promise<WorkflowInstance> {
     for (;;) {
       await this.#session.api.untilRest(this.#id);
-      await Promise.all(this.#underWay);
+      await Promise.all(this.#underWay.values());
       if (this.#error !== null) throw this.#error;
       const rest = await this.#session.api.untilRest(this.#id);
       const waiting = rest.stages.filter((stage) => isWaiting(stage) && this.#isMeant(stage.name));
       if (waiting.length === 0) return rest;
       for (const stage of waiting) this.consider(stage.name);
-      await Promise.all(this.#underWay);
+      await Promise.all(this.#underWay.values());
     }
   }
 

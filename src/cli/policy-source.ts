@@ -1,8 +1,8 @@
 /** Policies to look at and to ask: those of a directory, or those in force at a server. */
 import { CedarAuthorizer } from '../auth/cedar.js';
+import { withWorkflow } from '../auth/policy-resource.js';
 import { parsePolicyTest } from '../auth/policy-test.js';
 import type { EngineConfig } from '../config/load.js';
-import { nearest, quoted } from '../config/text.js';
 import { type Problem, VaporaError } from '../core/errors.js';
 import type { AuthorizationRequest } from '../core/ports.js';
 import { readConfig } from './session.js';
@@ -40,8 +40,8 @@ export interface PolicyAnswer {
   readonly nearMisses: readonly object[];
   readonly policySet: string | null;
   readonly summary: string;
-  /** What was asked in full, where it is known here. */
-  readonly request: AuthorizationRequest | null;
+  /** What was asked in full. */
+  readonly request: AuthorizationRequest;
 }
 
 export interface PolicySource {
@@ -66,7 +66,7 @@ function localPolicies(config: EngineConfig): PolicySource {
     ask: async ({ workflow, ...question }) => {
       const authorizer = await loadPolicies(config);
       const asked = parsePolicyTest({ context: undefined, ...question });
-      const request = withWorkflow(asked, workflow, config);
+      const request = withWorkflow(asked, workflow, config.templates);
       const { decision, nearest: near, summary } = authorizer.explain(request);
       const nearMisses = near.map(({ id, place, mismatch }) => ({ id, ...place, mismatch }));
       return { ...decision, nearMisses, summary, request };
@@ -83,9 +83,10 @@ export async function loadPolicies(config: EngineConfig): Promise<CedarAuthorize
 }
 
 async function serverPolicies(shell: Shell, { url, token }: ServerTarget): Promise<PolicySource> {
-  const [{ Connection }, { showPolicies, testPolicies }] = await Promise.all([
+  const [{ Connection }, { showPolicies, testPolicies }, { fromWire }] = await Promise.all([
     import('../http/connection.js'),
     import('../http/contract/policies.js'),
+    import('../http/contract/wire.js'),
   ]);
   const { clock } = shell;
   const connection = new Connection({
@@ -96,24 +97,28 @@ async function serverPolicies(shell: Shell, { url, token }: ServerTarget): Promi
   });
   return {
     list: async () => {
-      const { policy_set, policies } = await connection.call(showPolicies, {});
+      const { policy_set, policies, problems } = await connection.call(showPolicies, {});
       if (policy_set === null)
         throw new VaporaError('policy_invalid', `the server ${url} enforces no policies`);
-      return { place: connection.url, policySet: policy_set, policies, warnings: [] };
+      return {
+        place: connection.url,
+        policySet: policy_set,
+        policies,
+        warnings: problems as readonly Problem[],
+      };
     },
     ask: async ({ principal, action, resource, context, workflow }) => {
-      const inWorkflow =
-        workflow === undefined ? resource : `${resource} in Workflow::${JSON.stringify(workflow)}`;
       const answer = await connection.call(testPolicies, {
         body: {
           principal,
           action,
-          resource: inWorkflow,
+          resource,
+          ...(workflow === undefined ? {} : { workflow }),
           ...(context === undefined ? {} : { context: contextOf(context) }),
         },
       });
       const { near_misses: nearMisses, policy_set: policySet, ...rest } = answer;
-      return { ...rest, nearMisses, policySet, request: null };
+      return { ...rest, nearMisses, policySet, request: fromWire(answer.request) as AuthorizationRequest };
     },
   };
 }
@@ -126,55 +131,4 @@ function contextOf(text: string): Record<string, unknown> {
     // said below
   }
   throw new VaporaError('input_invalid', '`--context` is not a JSON object');
-}
-
-/** A stage is in a workflow; where only one has it, that one is meant. Throws `stage_unknown`, `usage`, `workflow_unknown`. */
-export function withWorkflow(
-  request: AuthorizationRequest,
-  named: string | undefined,
-  config: Pick<EngineConfig, 'templates'>,
-): AuthorizationRequest {
-  const { resource } = request;
-  const names = [...config.templates.keys()];
-  if (named !== undefined && !config.templates.has(named)) {
-    throw new VaporaError('workflow_unknown', `there is no workflow ${quoted(named)}`, hintOf(named, names));
-  }
-  if (resource.type !== 'Stage' && resource.type !== 'Instance') return request;
-  if (resource.workflow !== '') return request;
-  const workflow = named ?? onlyOneWith(resource, config);
-  return { ...request, resource: { ...resource, workflow } };
-}
-
-function onlyOneWith(
-  resource: { readonly type: 'Stage' | 'Instance'; readonly id: string },
-  { templates }: Pick<EngineConfig, 'templates'>,
-): string {
-  const all = [...templates.values()];
-  const having =
-    resource.type === 'Instance'
-      ? all
-      : all.filter(({ stages }) => stages.some(({ name }) => name === resource.id));
-  const [only, ...others] = having;
-  if (only === undefined) {
-    const names = all.flatMap(({ stages }) => stages.map(({ name }) => name));
-    throw new VaporaError(
-      'stage_unknown',
-      `no workflow has a stage ${quoted(resource.id)}`,
-      hintOf(resource.id, names),
-    );
-  }
-  if (others.length === 0) return only.name;
-  const listed = having.map(({ name }) => quoted(name)).join(', ');
-  throw new VaporaError(
-    'usage',
-    `${resource.type.toLowerCase()} ${quoted(resource.id)} could be in ${listed}`,
-    {
-      hint: 'say which with `--workflow`',
-    },
-  );
-}
-
-function hintOf(wanted: string, names: readonly string[]): { hint?: string } {
-  const near = nearest(wanted, names);
-  return near === undefined ? {} : { hint: `did you mean ${quoted(near)}?` };
 }

@@ -1,9 +1,10 @@
+import { shown } from '../config/text.js';
 import type { Anchor } from '../core/attic.js';
 import { VaporaError } from '../core/errors.js';
 
 /** `anchor`: of one that had the id before. */
 export function unknownInstance(id: string, anchor?: Anchor): VaporaError {
-  return new VaporaError('instance_unknown', `there is no instance \`${id.slice(0, 128)}\``, {
+  return new VaporaError('instance_unknown', `there is no instance \`${shown(id)}\``, {
     hint: anchor === undefined ? '`vapora list` shows them' : goneHint(anchor),
   });
 }

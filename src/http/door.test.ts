@@ -47,7 +47,7 @@ describe('bad input', () => {
     ['a wrong type', { body: { workflow: 7 } }, 400, 'input_invalid'],
     ['an unknown workflow', { body: { workflow: 'nope' } }, 404, 'workflow_unknown'],
     ['too large', { body: { workflow: 'good', input: 'x'.repeat(3_000_000) } }, 413, 'input_too_large'],
-    ['an id that is none', { body: { workflow: 'good', id: 'a/b' } }, 400, 'input_invalid'],
+    ['an id that is none', { body: { workflow: 'good', id: 'a/b' } }, 400, 'name_invalid'],
     ['a lone surrogate', raw('{"workflow":"good","input":"\\ud800"}'), 400, 'input_invalid'],
     [
       'a key for repeating that is too long',
@@ -74,7 +74,7 @@ describe('bad input', () => {
 
   it.each([
     ['/api/v1/instances/nope', 404, 'instance_unknown'],
-    ['/api/v1/instances/%00', 400, 'input_invalid'],
+    ['/api/v1/instances/%00', 404, 'instance_unknown'],
     ['/api/v1/instances?limit=0', 400, 'input_invalid'],
     ['/api/v1/instances?cursor=x', 400, 'input_invalid'],
     ['/api/v1/nothing', 404, 'resource_unknown'],

@@ -1,22 +1,12 @@
 /** docs/cli.md covers every command and option that there is, and names none that is not there. */
 import { readFileSync } from 'node:fs';
-import type { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
-import { buildTree } from '../../src/cli/tree.js';
+import { cliLeaves } from '../cli-leaves.js';
 
 const DOCUMENT = readFileSync(new URL('../../docs/cli.md', import.meta.url), 'utf8');
 const COMMON = new Set(['--config', '--server', '--json', '--help', '--version']);
 
-const output = { stdout: { write: () => true }, stderr: { write: () => true } };
-const program = buildTree(async () => undefined, '0', output);
-const leaves = leavesOf(program, 'vapora');
-
-function leavesOf(command: Command, path: string): { path: string; command: Command }[] {
-  return command.commands.flatMap((sub) => {
-    const inner = `${path} ${sub.name()}`;
-    return sub.commands.length > 0 ? leavesOf(sub, inner) : [{ path: inner, command: sub }];
-  });
-}
+const leaves = cliLeaves().map(({ words, command }) => ({ path: `vapora ${words}`, command }));
 
 /** The part of the document below the command's heading. */
 function sectionOf(path: string): string {

@@ -1,6 +1,6 @@
 /** A pipeline whose agents do as they are told, and the program run against it as a user would. */
 import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -108,6 +108,14 @@ export class CliPipeline {
 
   write(name: string, content: string): void {
     writeFileSync(join(this.directory, name), content);
+  }
+
+  append(name: string, content: string): void {
+    appendFileSync(join(this.directory, name), content);
+  }
+
+  makeDirectory(name: string): void {
+    mkdirSync(join(this.directory, name));
   }
 
   remove(name: string): void {

@@ -48,7 +48,7 @@ export async function testPolicies(shell: Shell, options: PolicyTestOptions): Pr
     errors,
     near_misses: nearMisses,
     policy_set: policySet,
-    ...(request === null ? {} : { request }),
+    request,
   });
   const tone = isAllowed ? shell.colors.green : shell.colors.red;
   shell.say(tone(effect), `  ${clean(summary)}`);

@@ -9,10 +9,10 @@ import {
   InstanceState,
   Json,
   Labels,
-  Name,
   Person,
   Time,
   TimeOrNull,
+  WantedName,
 } from './shapes.js';
 
 const INSTANCES = `${API_PREFIX}/instances`;
@@ -179,7 +179,7 @@ export const startInstance = endpoint({
     workflow: z.string().max(256),
     input: Json.optional(),
     labels: Labels.optional(),
-    id: Name.optional(),
+    id: WantedName.optional(),
   }),
   answer: z.object({ workflow_id: z.string(), is_new: z.boolean() }),
   status: 201,
@@ -253,7 +253,7 @@ export const rollbackInstance = endpoint({
   params: InstanceParams,
   body: z
     .object({
-      to: Name.optional().meta({
+      to: WantedName.optional().meta({
         description: 'goes on after this stage; without it the instance ends cancelled',
       }),
     })
@@ -268,7 +268,7 @@ export const previewRollback = endpoint({
   tag,
   summary: 'show what a rollback would take back',
   params: InstanceParams,
-  query: z.object({ to: Name.optional() }),
+  query: z.object({ to: WantedName.optional() }),
   answer: z.object({
     target: RollbackTarget,
     entries: z.array(

@@ -1,11 +1,11 @@
 /** Schedules: what starts instances at their time. */
 import { z } from 'zod';
 import { API_PREFIX, endpoint } from './endpoint.js';
-import { Name, Time, TimeOrNull } from './shapes.js';
+import { Time, TimeOrNull, WantedName } from './shapes.js';
 
 const SCHEDULES = `${API_PREFIX}/schedules`;
 const tag = 'schedules';
-const ScheduleParams = z.object({ workflow: Name });
+const ScheduleParams = z.object({ workflow: WantedName });
 
 export const Schedule = z
   .object({

@@ -2,11 +2,11 @@
 import { z } from 'zod';
 import { API_PREFIX, endpoint } from './endpoint.js';
 import { Instance } from './instances.js';
-import { Digest, InstanceParams, Name } from './shapes.js';
+import { Digest, InstanceParams, WantedName } from './shapes.js';
 
 const STAGE = `${API_PREFIX}/instances/:id/stages/:stage`;
 const tag = 'stages';
-const StageParams = InstanceParams.extend({ stage: Name });
+const StageParams = InstanceParams.extend({ stage: WantedName });
 const MAX_TEXT = 10_000;
 
 export const approveStage = endpoint({

@@ -1,13 +1,18 @@
 import { basename } from 'node:path';
+import type { z } from 'zod';
 import { CedarAuthorizer } from '../../auth/cedar.js';
 import type { Explanation } from '../../auth/explain.js';
+import { withWorkflow } from '../../auth/policy-resource.js';
 import { parsePolicyTest } from '../../auth/policy-test.js';
+import type { Problem } from '../../core/errors.js';
 import type { Decision } from '../../core/instance.js';
 import type { App, ServerContext } from '../context.js';
 import { showPolicies, testPolicies } from '../contract/policies.js';
+import type { Particular } from '../contract/problem.js';
+import { toWire } from '../contract/wire.js';
 import { addRoute } from '../routing.js';
 
-export function policyRoutes(app: App, { authorizer, guard }: ServerContext): void {
+export function policyRoutes(app: App, { authorizer, guard, templates }: ServerContext): void {
   addRoute(app, showPolicies, async ({ identity }) => {
     guard.checkEngine(identity, 'read-policies');
     const policies = authorizer instanceof CedarAuthorizer ? authorizer.describe() : [];
@@ -20,17 +25,19 @@ export function policyRoutes(app: App, { authorizer, guard }: ServerContext): vo
         file: basename(file),
         annotations: { ...annotations },
       })),
+      problems: authorizer instanceof CedarAuthorizer ? authorizer.warnings.map(withoutDirectory) : [],
     };
   });
   addRoute(app, testPolicies, async ({ body, identity }) => {
     guard.checkEngine(identity, 'read-policies');
-    const { principal, action, resource, context } = body;
-    const request = parsePolicyTest({
+    const { principal, action, resource, context, workflow } = body;
+    const asked = parsePolicyTest({
       principal,
       action,
       resource,
       context: context && JSON.stringify(context),
     });
+    const request = withWorkflow(asked, workflow, templates());
     const { decision, nearest, summary } =
       authorizer instanceof CedarAuthorizer
         ? authorizer.explain(request)
@@ -43,6 +50,7 @@ export function policyRoutes(app: App, { authorizer, guard }: ServerContext): vo
       errors: [...errors],
       policy_set: policySet,
       summary,
+      request: toWire(request) as Record<string, unknown>,
       near_misses: nearest.map(({ id, place, mismatch }) => ({
         ...place,
         id,
@@ -51,6 +59,10 @@ export function policyRoutes(app: App, { authorizer, guard }: ServerContext): vo
       })),
     };
   });
+}
+
+function withoutDirectory({ place, ...problem }: Problem): z.output<typeof Particular> {
+  return place === undefined ? problem : { ...problem, place: { ...place, file: basename(place.file) } };
 }
 
 function unenforced(decision: Decision): Explanation {
