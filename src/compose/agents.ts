@@ -13,12 +13,12 @@ import { createSdkRunner } from '../agent/sdk-runner.js';
 import { type AgentConfig, missingVariable } from '../config/agents.js';
 import type { EngineConfig } from '../config/load.js';
 import { redactStoreUrl } from '../config/store-url.js';
-import type { AgentTransport, Clock } from '../core/ports.js';
+import type { AgentTransport, Clock, TaskOrder, TaskSink } from '../core/ports.js';
 import { sha256 } from '../engine/digest.js';
 import type { WorkflowOrchestrator } from '../engine/orchestrator.js';
 import { InProcessTransport } from '../transport/in-process.js';
 import { JoinedTransport } from '../transport/joined.js';
-import { RemoteTransport } from '../transport/remote.js';
+import { type RemoteOptions, RemoteTransport } from '../transport/remote.js';
 import type { EngineOptions } from './engine.js';
 
 interface Around {
@@ -40,22 +40,24 @@ export interface Agents {
 }
 
 export function openAgents(config: EngineConfig, options: EngineOptions, around: Around): Agents {
-  const { clock } = around;
+  const { clock, log } = around;
   const callbacks = new Callbacks(options.remoteAgents === true ? config.server.publicUrl : null);
   const local = openTransport(config, options.agents ?? [], { ...around, callbacks });
+  const { agentLeaseMs: leaseMs } = config.engine;
+  const parts = { clock, leaseMs, limits: attemptLimitsOf(config) };
   if (options.remoteAgents !== true) {
+    const elsewhere = new DeafTransport(parts, log);
     return {
       local,
       remote: null,
-      all: local,
+      all: new JoinedTransport(local, elsewhere),
       callbacks,
       graceMs: 0,
-      outlives: () => false,
+      outlives: (taskId) => elsewhere.carries(taskId),
       attach: () => {},
     };
   }
-  const { agentLeaseMs: leaseMs } = config.engine;
-  const remote = new RemoteTransport({ clock, leaseMs, limits: attemptLimitsOf(config) });
+  const remote = new RemoteTransport(parts);
   const isTaken = (name: string) => local.agents().some((agent) => agent.name === name);
   return {
     local,
@@ -66,6 +68,31 @@ export function openAgents(config: EngineConfig, options: EngineOptions, around:
     outlives: (taskId) => remote.carries(taskId),
     attach: ({ agentWords }) => remote.desk.attach(agentWords, isTaken),
   };
+}
+
+/**
+ * For an engine that nobody can call. What an engine before it has given to an agent elsewhere goes on there: it is lost only once a
+ * whole lease has passed, as with an engine that listens, and an engine that ends sooner leaves it to the next one.
+ */
+class DeafTransport extends RemoteTransport {
+  readonly #log: Logger;
+  readonly #leaseMs: number;
+
+  constructor(options: RemoteOptions, log: Logger) {
+    super(options);
+    this.#log = log;
+    this.#leaseMs = options.leaseMs;
+  }
+
+  override resume(order: TaskOrder, sink: TaskSink): boolean {
+    const { workflow_id: instance, stage_name: stage, agent } = order;
+    const reason = `it is lost in ${this.#leaseMs / 1_000} s, unless a server that the agent calls takes over before`;
+    this.#log.warn(
+      { instance, stage, agent, reason },
+      'the agent, which is no part of this engine, may be at it',
+    );
+    return super.resume(order, sink);
+  }
 }
 
 function openTransport(
