@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { defineAgent } from '../agent/agent.js';
 import { type Engine, openEngine } from '../compose.js';
 import { parseConfig } from '../config/load.js';
+import type { VaporaError } from '../core/errors.js';
 import type { Entry } from '../core/events.js';
 import { asDigest, asInstanceId, type InstanceId } from '../core/names.js';
 import { createLogger } from '../observe/logger.js';
@@ -295,5 +296,46 @@ describe('content', () => {
     }
     await settle(Promise.all([removing, ...saved]));
     expect(await isStored(digest)).toBe(true);
+  });
+});
+
+describe('an instance that somebody wakes while it is being let go', () => {
+  const wishes: Readonly<Record<string, (id: string) => Promise<unknown>>> = {
+    retry: (id) => engine.api.retry(id, ANN),
+    resume: (id) => engine.api.resume(id, ANN),
+    rollback: (id) => engine.api.rollback(id, ANN),
+    read: (id) => engine.api.verifyAudit(id),
+    'start anew': (id) => engine.api.start({ workflow: 'letter', id, initiator: ANN, input: { id } }),
+    'wait for': (id) => engine.api.untilRest(id),
+  };
+
+  it.each(Object.keys(wishes))('(%s) is there as a whole, or gone as a whole', async (name) => {
+    const seen = new Set<boolean>();
+    for (let turns = 0; turns < 24; turns += 1) {
+      const id = `i-${turns}`;
+      await run('letter', id);
+      await settle(engine.api.resolveDeadLetter(`${id}/a`, ANN, 'by hand'));
+      await clock.advance(31 * DAY_MS);
+      const removing = engine.retention.run();
+      for (let turn = 0; turn < turns; turn += 1) await clock.advance(0);
+      const wish = wishes[name]?.(id).then(
+        () => null,
+        (error: VaporaError) => error.code,
+      );
+      const [code] = await settle(Promise.all([wish, removing]));
+      expect([null, 'instance_unknown', 'instance_ended', 'instance_exists', 'not_waiting']).toContain(code);
+      const there = await isThere(id);
+      seen.add(there);
+      if (there) {
+        expect((await settle(engine.api.verifyAudit(id))).broken).toBeNull();
+        await settle(engine.api.untilRest(id));
+      } else {
+        expect(await engine.store.attic.anchors(asInstanceId(id))).toHaveLength(1);
+        await expect(settle(engine.api.get(id))).rejects.toMatchObject({ code: 'instance_unknown' });
+      }
+    }
+    const { items } = await settle(engine.api.list({ limit: 1_000 }));
+    for (const { id } of items) expect((await settle(engine.api.verifyAudit(id))).broken).toBeNull();
+    expect(seen.size, 'some are there and some are gone, or the race is none').toBeGreaterThan(0);
   });
 });
