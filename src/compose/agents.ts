@@ -84,14 +84,15 @@ class DeafTransport extends RemoteTransport {
     this.#leaseMs = options.leaseMs;
   }
 
-  override resume(order: TaskOrder, sink: TaskSink): boolean {
-    const { workflow_id: instance, stage_name: stage, agent } = order;
+  override resume(agent: string, orderOf: () => TaskOrder, sink: TaskSink): boolean {
+    const order = orderOf();
+    const { workflow_id: instance, stage_name: stage } = order;
     const reason = `it is lost in ${this.#leaseMs / 1_000} s, unless a server that the agent calls takes over before`;
     this.#log.warn(
       { instance, stage, agent, reason },
       'the agent, which is no part of this engine, may be at it',
     );
-    return super.resume(order, sink);
+    return super.resume(agent, () => order, sink);
   }
 }
 
