@@ -5,7 +5,16 @@ import { isLive } from '../core/instance.js';
 import { asDigest, asInstanceId } from '../core/names.js';
 import type { StoredInstance, WorkflowStore } from '../core/ports.js';
 import { CHAIN_START, verifyChain } from './chain.js';
-import { collect, commit, completion, creation, note, TEMPLATE, waiting } from './fixtures.suite.js';
+import {
+  collect,
+  commit,
+  completion,
+  creation,
+  note,
+  TEMPLATE,
+  waiting,
+  writeOut,
+} from './fixtures.suite.js';
 import { describeLists } from './lists.suite.js';
 
 export interface StoreUnderTest {
@@ -113,11 +122,10 @@ function describeSaves(current: () => WorkflowStore): void {
     const before = await look();
     expect(before[0]).toEqual(over);
     expect(before[1]).toMatchObject({ revision, head: over.head, isLive: false, summary: { id } });
-    // a history is read from what is written out
-    await collect(current().history(id));
+    await writeOut(current());
     expect(await look()).toEqual(before);
     const noted = await current().save(note(over));
-    await collect(current().history(id));
+    await writeOut(current());
     expect(await current().load(id)).toEqual(noted);
     expect(await current().summary(asInstanceId('nobody'))).toBeNull();
   });
@@ -173,9 +181,49 @@ function describeSaves(current: () => WorkflowStore): void {
     await current().save(completion(anew));
     expect(await collect(current().history(live.instance.id))).toHaveLength(2);
   });
+
+  it.each([false, true])(
+    'shows nothing of who had the id before, written out (%s) or not',
+    async (isWrittenOut) => {
+      const id = `heir-${isWrittenOut}`;
+      const before = await current().save(
+        completion(await current().save(note(await current().save(creation(id))))),
+      );
+      if (isWrittenOut) await writeOut(current());
+      await current().delete(before.instance.id);
+      expect(await collect(current().history(before.instance.id))).toEqual([]);
+      const heir = await current().save(note(await current().save(creation(id, { user: 'heir' }))));
+      const head = { revision: heir.instance.revision, hash: heir.head };
+      const look = () => verifyChain(current().history(heir.instance.id), heir.instance.id, head);
+      expect(await look()).toMatchObject({ entries: 2, broken: null });
+      await writeOut(current());
+      expect(await look()).toMatchObject({ entries: 2, broken: null });
+    },
+  );
 }
 
 function describeHistory(current: () => WorkflowStore): void {
+  it('answers it whole at any time, however much of it is written out', async () => {
+    let last = await current().save(creation('piecemeal'));
+    const { id } = last.instance;
+    for (let revision = 2; revision <= 60; revision += 1) {
+      last = await current().save(note(last));
+      if (revision % 17 === 0) await writeOut(current());
+      for (const after of [0, 16, 17, 18, revision - 1]) {
+        const found = (await collect(current().history(id, after))).map((entry) => entry.revision);
+        expect(found).toEqual(Array.from({ length: Math.max(0, revision - after) }, (_, n) => after + 1 + n));
+      }
+    }
+    // what is written out while it is read is in it once
+    const reading = current().history(id)[Symbol.asyncIterator]();
+    const first = await reading.next();
+    await writeOut(current());
+    const found = [first.value?.revision];
+    for (let next = await reading.next(); next.done !== true; next = await reading.next())
+      found.push(next.value.revision);
+    expect(found).toEqual(Array.from({ length: 60 }, (_, n) => n + 1));
+  });
+
   it('answers the history in order, byte for byte, and from any revision on', async () => {
     let last = await current().save(creation('long'));
     const at = last.instance.id;

@@ -3,7 +3,7 @@ import type { WorkflowEvent } from '../core/events.js';
 import { applyEntry } from '../core/evolve.js';
 import type { Decision } from '../core/instance.js';
 import { asDigest, asInstanceId, type InstanceId } from '../core/names.js';
-import type { Clock, Commit, StoredInstance } from '../core/ports.js';
+import type { Clock, Commit, StoredInstance, WorkflowStore } from '../core/ports.js';
 import { DEFAULT_COMPENSATION_RETRY, DEFAULT_RETRY, type WorkflowTemplate } from '../core/template.js';
 
 const ALLOW: Decision = {
@@ -142,4 +142,9 @@ export async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
   const all: T[] = [];
   for await (const item of items) all.push(item);
   return all;
+}
+
+/** Has everything written out, in the stores that put that off. */
+export async function writeOut(store: WorkflowStore): Promise<void> {
+  if ('writeOut' in store && typeof store.writeOut === 'function') await store.writeOut();
 }

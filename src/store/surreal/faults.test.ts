@@ -230,7 +230,7 @@ describe('a small disk', () => {
     const url = `rocksdb://${disk}/db`;
     const child = children.run('save', url);
     expect(await child.ended).toBe(9);
-    expect(JSON.parse((child.lines.at(-1) ?? '').slice(6)).code).toBe('store_full');
+    expect(JSON.parse((child.lines.at(-1) ?? '').slice(6))).toMatchObject({ code: 'store_full' });
     expect(child.lines.length).toBeGreaterThan(100);
     const again = await failureOf(url);
     expect(again.code).toBe('store_full');

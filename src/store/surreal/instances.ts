@@ -1,12 +1,15 @@
 /** Reads of instances: from what is not written out yet, which is newer than its row, and from the rows. */
 import { wakeAtOf } from '../../core/deadlines.js';
+import type { Entry } from '../../core/events.js';
 import { isLive } from '../../core/instance.js';
 import type { InstanceId } from '../../core/names.js';
 import type { StoredInstance, StoredSummary } from '../../core/ports.js';
+import { readEntry } from '../chain.js';
 import { storedSummaryOf } from '../listing.js';
 import { DUE_BATCH, loadDueRows, nextWakeRow } from './due.js';
 import { type FoldParts, loadRow } from './fold.js';
 import type { HeadBook } from './head-book.js';
+import { readHistory } from './queries.js';
 import { instanceId, type StateRow, SUMMARY_COLUMNS, type SummaryRow, summaryOfRow } from './rows.js';
 import type { UnwrittenBook } from './unwritten.js';
 
@@ -37,6 +40,23 @@ export class InstanceReader {
     if (row === undefined) return null;
     const { revision, head, live } = row;
     return { summary: summaryOfRow(row), revision, head, isLive: live };
+  }
+
+  /** Entries after the revision: from the rows, and then from memory, where nobody has to wait for them to be written. */
+  async *history(id: InstanceId, afterRevision: number): AsyncGenerator<Entry> {
+    // before the rows are read: what is written out meanwhile must be in one of the two
+    const unwritten = this.#book.get(id);
+    const entries = unwritten?.entries ?? [];
+    const isNewer = ({ revision }: { revision: number }) => revision > afterRevision;
+    // what a deletion has not yet taken away is of an instance before
+    if (unwritten === undefined || unwritten.clears === 0) {
+      const [first] = entries;
+      for await (const entry of readHistory(this.#parts.db, id, afterRevision)) {
+        if (first !== undefined && entry.revision >= first.revision) break;
+        yield entry;
+      }
+    }
+    for (const { text } of entries.filter(isNewer)) yield readEntry(text);
   }
 
   async *loadActive(after: number, until: number): AsyncGenerator<readonly StoredInstance[]> {

@@ -3,7 +3,7 @@
  * do. What has no row yet comes from memory, so that nobody waits for it to be written.
  */
 import { BoundExcluded, type RecordId, RecordIdRange } from 'surrealdb';
-import { INSTANCE_TRANSITIONS, type InstanceStatus, type WorkflowInstance } from '../../core/instance.js';
+import { INSTANCE_TRANSITIONS, type InstanceStatus } from '../../core/instance.js';
 import type { InstancePage, InstanceQuery, InstanceSummary } from '../../core/ports.js';
 import {
   checkLimit,
@@ -55,24 +55,45 @@ export async function listInstances(
   const after = positionOf(query);
   const wanted = query.limit + 1;
   const known = new Set<string>(unwritten.map(({ id }) => id));
-  const isWanted = (summary: InstanceSummary): boolean =>
-    matches(summary, query) && (after === null || comparePositions(after, summary) < 0);
-  const isInRow = (summary: InstanceSummary): boolean => !known.has(summary.id) && isWanted(summary);
-  const fresh = unwritten.flatMap(({ stored }) =>
-    stored === null || !mayMatch(stored.instance, query) ? [] : [summaryOf(stored.instance)],
-  );
+  const isInRow = (summary: InstanceSummary): boolean =>
+    !known.has(summary.id) &&
+    matches(summary, query) &&
+    (after === null || comparePositions(after, summary) < 0);
+  const fresh = firstOf(unwritten, query, after, wanted);
   const first = firstPosition(query);
   const from = after === null ? first : maxText(first, positionText(after));
-  const { found, reached } = await walk(scansOf(db, query), { from, wanted, isWanted: isInRow });
+  // behind a page that memory alone fills, no row has to be read
+  const filled = fresh[wanted - 1];
+  const end = endPosition(query);
+  const to = filled === undefined ? end : minText(end, positionText(filled));
+  const { found, reached } = await walk(scansOf(db, query, to), { from, wanted, isWanted: isInRow });
   const isReached = (at: Position): boolean => reached === null || comparePositions(at, reached) <= 0;
-  const all = [...found, ...fresh.filter((summary) => isWanted(summary) && isReached(summary))];
-  return pageOf(all.sort(comparePositions), query, reached);
+  return pageOf([...found, ...fresh.filter(isReached)].sort(comparePositions), query, reached);
 }
 
-/** Tells most of what is not asked for, without making a summary of it. */
-function mayMatch(instance: WorkflowInstance, { status, template }: InstanceQuery): boolean {
-  if (status !== undefined && instance.status !== status) return false;
-  return template === undefined || instance.templateName === template;
+/** The first so many of what is asked for, in order. They are thousands at times, so a summary is made of few. */
+function firstOf(
+  unwritten: readonly Unwritten[],
+  query: InstanceQuery,
+  after: Position | null,
+  count: number,
+): InstanceSummary[] {
+  const { status, template } = query;
+  const first: InstanceSummary[] = [];
+  // the newest, which come first, are mostly the last ones
+  for (let at = unwritten.length - 1; at >= 0; at -= 1) {
+    const instance = unwritten[at]?.stored?.instance;
+    if (instance === undefined || (status !== undefined && instance.status !== status)) continue;
+    if (template !== undefined && instance.templateName !== template) continue;
+    const last = first[count - 1];
+    if (last !== undefined && comparePositions(last, instance) < 0) continue;
+    const summary = summaryOf(instance);
+    if (!matches(summary, query) || (after !== null && comparePositions(after, summary) >= 0)) continue;
+    const place = first.findLastIndex((other) => comparePositions(other, summary) < 0) + 1;
+    first.splice(place, 0, summary);
+    if (first.length > count) first.pop();
+  }
+  return first;
 }
 
 function maxText(a: string, b: string): string {
@@ -119,10 +140,9 @@ async function walk(
   }
 }
 
-/** Each of them holds every row that is asked for. */
-function scansOf(db: Database, query: InstanceQuery): Scan[] {
+/** Each of them holds every row that is asked for before `to`. */
+function scansOf(db: Database, query: InstanceQuery, to: string): Scan[] {
   const { status, template, initiator, labels = [] } = query;
-  const to = endPosition(query);
   const statuses = status === undefined ? STATUSES : [status];
   const scans: Scan[] = labels.map((label) => labelScan(db, label, to));
   if (query.withDeadLetters === true) scans.push(rowScan(db, 'lettered', to));

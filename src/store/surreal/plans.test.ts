@@ -1,6 +1,7 @@
 /** The database is asked how it would carry out what lists and sweeps ask it: none of it may go through a whole table. */
 import type { RecordIdRange } from 'surrealdb';
 import { expect, it } from 'vitest';
+import { asInstanceId } from '../../core/names.js';
 import type { InstancePage, InstanceQuery } from '../../core/ports.js';
 import { collect, creation, note, testClock } from '../fixtures.suite.js';
 import { openDatabase } from './connection.js';
@@ -139,4 +140,30 @@ it('would see a walk through the whole table', async () => {
   const [plan] = await db.run('SELECT * FROM workflow_instances WHERE revision = 3 EXPLAIN');
   expect(JSON.stringify(plan)).not.toMatch(BY_INDEX_OR_ID);
   await store.close();
+});
+
+it('reads hardly a row for a page of what has just changed, and writes none for a history', async () => {
+  const clock = testClock();
+  const db = await openDatabase('mem://', clock);
+  let rows = 0;
+  const listened: Database = {
+    ...db,
+    run: async (statements, values = {}) => {
+      const results = await db.run(statements, values);
+      if (statements.startsWith('SELECT')) rows += results.flat().length;
+      return results;
+    },
+  };
+  const store = await SurrealWorkflowStore.over(listened, { clock });
+  const made = [];
+  for (let n = 0; n < 300; n += 1) made.push(await store.save(creation(`busy-${n}`, { at: n })));
+  await store.writeOut();
+  for (const stored of made.slice(100)) await store.save(note(stored));
+  const { projections } = store.statistics();
+  rows = 0;
+  const page = await store.list({ limit: 20 });
+  expect(page.items.map(({ createdAt }) => createdAt)).toEqual([...Array(20).keys()].map((n) => 299 - n));
+  expect(rows).toBeLessThanOrEqual(21);
+  expect(await collect(store.history(page.items[0]?.id ?? asInstanceId('none')))).toHaveLength(2);
+  expect(store.statistics().projections).toBe(projections);
 });

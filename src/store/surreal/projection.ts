@@ -90,9 +90,9 @@ export class Projection {
     while (!this.#isStopped && this.#isOver(BRAKE)) await this.#runDue();
   }
 
-  /** Writes all that is unwritten at the time of the call, or only the given instances. */
-  async flush(ids: readonly InstanceId[] = this.#book.ids()): Promise<void> {
-    const left = new Set(ids);
+  /** Writes all that is unwritten at the time of the call. */
+  async flush(): Promise<void> {
+    const left = new Set(this.#book.ids());
     while (left.size > 0) {
       await this.#exclusively(async () => {
         const batch: Unwritten[] = [];

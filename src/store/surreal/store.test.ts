@@ -108,7 +108,7 @@ describe('a SurrealDB store', () => {
     );
     await first.saveTemplate(TEMPLATE);
     const early = await first.save(creation('early'));
-    await collect(first.history(early.instance.id));
+    await first.writeOut();
     mayProject = false;
     const late = await first.save(completion(await first.save(note(early))));
     const fresh = await first.save(creation('fresh'));

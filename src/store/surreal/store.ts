@@ -35,7 +35,7 @@ import { InstanceReader } from './instances.js';
 import { listInstances } from './list.js';
 import { migrate } from './migrate.js';
 import { Projection } from './projection.js';
-import { countLive, idsChangedSince, listEnded, readHistory } from './queries.js';
+import { countLive, idsChangedSince, listEnded } from './queries.js';
 import { type JournalTail, recover, takeOver } from './recovery.js';
 import { deletionText } from './rows.js';
 import { noStatistics, type StoreStatistics } from './statistics.js';
@@ -250,8 +250,7 @@ export class SurrealWorkflowStore
 
   async *history(id: InstanceId, afterRevision = 0): AsyncIterable<Entry> {
     this.#checkUsable();
-    await this.#projection.flush([id]);
-    yield* readHistory(this.#db, id, afterRevision);
+    yield* this.#instances.history(id, afterRevision);
   }
 
   async saveTemplate(template: WorkflowTemplate): Promise<void> {
