@@ -1,5 +1,6 @@
 /** The composition root: every moving part of an engine, top to bottom. */
 import type { Logger } from 'pino';
+import { AskedAuthorizer } from './auth/asked.js';
 import { CedarAuthorizer } from './auth/cedar.js';
 import { DecisionLog } from './auth/decision-log.js';
 import { openAgents } from './compose/agents.js';
@@ -13,7 +14,6 @@ import { drain } from './engine/drain.js';
 import { type OrchestratorOptions, WorkflowOrchestrator } from './engine/orchestrator.js';
 import { createLogger } from './observe/logger.js';
 import { type Observation, openObservation } from './observe/observation.js';
-import { observedAuthorizer } from './observe/observers.js';
 import { packageVersion } from './observe/package-version.js';
 import { Archive } from './retention/archive.js';
 import { Retention } from './retention/retention.js';
@@ -61,9 +61,8 @@ async function assemble(config: EngineConfig, options: EngineOptions, around: Su
   const agents = openAgents(config, options, { clock, log, env });
   const { store, failed, letGo } = await openStore(config, clock, metrics);
   const templates = templatesOf(config, options.workflows ?? []);
-  const decisions =
-    options.recordsDecisions === true ? new DecisionLog(authorizer, { book: store, clock, log }) : null;
-  const asked = observedAuthorizer(decisions ?? authorizer, observer);
+  const decisions = options.recordsDecisions === true ? new DecisionLog({ book: store, clock, log }) : null;
+  const asked = new AskedAuthorizer(authorizer, observer, decisions);
   const orchestrator = new WorkflowOrchestrator({
     store,
     transport: agents.all,

@@ -1,9 +1,8 @@
-/** An authorizer that keeps what it has said. Whoever asks never waits for that. */
+/** Keeps what the authorizer has said. Whoever asks never waits for that. */
 import type { Logger } from 'pino';
 import type { DecisionBook, RecordedDecision } from '../core/decision-log.js';
 import type { Decision } from '../core/instance.js';
-import type { Digest } from '../core/names.js';
-import type { AuthorizationRequest, Authorizer, Clock } from '../core/ports.js';
+import type { AuthorizationRequest, Clock } from '../core/ports.js';
 import { requestKey } from './request.js';
 
 /** Written together: reads ask a lot, and a commit each would cost more than the question. */
@@ -14,8 +13,7 @@ const ROW_DECISIONS = 500;
 export const KEPT_MS = 30 * 86_400_000;
 const SWEEP_MS = 3_600_000;
 
-export class DecisionLog implements Authorizer {
-  readonly #inner: Authorizer;
+export class DecisionLog {
   readonly #book: DecisionBook;
   readonly #clock: Clock;
   readonly #log: Logger;
@@ -26,25 +24,24 @@ export class DecisionLog implements Authorizer {
   #sweptAt = Number.NEGATIVE_INFINITY;
   #isClosed = false;
 
-  constructor(inner: Authorizer, parts: { book: DecisionBook; clock: Clock; log: Logger }) {
-    this.#inner = inner;
+  constructor(parts: { book: DecisionBook; clock: Clock; log: Logger }) {
     this.#book = parts.book;
     this.#clock = parts.clock;
     this.#log = parts.log;
   }
 
-  get isEnforcing(): boolean {
-    return this.#inner.isEnforcing;
-  }
-
-  get policySet(): Digest | null {
-    return this.#inner.policySet;
-  }
-
-  authorize(request: AuthorizationRequest): Decision {
-    const decision = this.#inner.authorize(request);
-    this.#keep(request, decision);
-    return decision;
+  /** `count`: how many decisions it stands for. */
+  record(request: AuthorizationRequest, decision: Decision, count: number): void {
+    if (this.#isClosed) return;
+    const key = `${decision.effect} ${decision.policySet} ${requestKey(request)}`;
+    const known = this.#waiting.get(key);
+    if (known !== undefined) this.#waiting.set(key, { ...known, count: known.count + count });
+    else if (this.#waiting.size >= MAX_WAITING) this.#lost += count;
+    else this.#waiting.set(key, { at: this.#clock.now(), request, decision, count });
+    this.#cancel ??= this.#clock.after(FLUSH_MS, () => {
+      this.#cancel = null;
+      this.flush();
+    });
   }
 
   /** Resolves once everything said so far is on disk. */
@@ -57,19 +54,6 @@ export class DecisionLog implements Authorizer {
     this.#isClosed = true;
     this.#cancel?.();
     await this.flush();
-  }
-
-  #keep(request: AuthorizationRequest, decision: Decision): void {
-    if (this.#isClosed) return;
-    const key = `${decision.effect} ${decision.policySet} ${requestKey(request)}`;
-    const known = this.#waiting.get(key);
-    if (known !== undefined) this.#waiting.set(key, { ...known, count: known.count + 1 });
-    else if (this.#waiting.size >= MAX_WAITING) this.#lost += 1;
-    else this.#waiting.set(key, { at: this.#clock.now(), request, decision, count: 1 });
-    this.#cancel ??= this.#clock.after(FLUSH_MS, () => {
-      this.#cancel = null;
-      this.flush();
-    });
   }
 
   /** Never rejects: what was decided holds, whether it can be kept or not. */

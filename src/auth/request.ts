@@ -63,11 +63,11 @@ function textProblem(text: unknown): string | null {
   return LONE_SURROGATE.test(text) ? 'a text that is not valid Unicode' : null;
 }
 
-function labelsOf(context: AuthorizationContext): readonly string[] {
+export function labelsOf(context: AuthorizationContext): readonly string[] {
   return Object.entries(context.labels).map(([key, value]) => `${key}=${value}`);
 }
 
-const sorted = (list: readonly string[]): string[] => [...new Set(list)].sort();
+export const sorted = (list: readonly string[]): string[] => [...new Set(list)].sort();
 
 /** The whole request in one text; equal texts are equal requests. */
 export function requestKey({ principal, action, resource, context }: AuthorizationRequest): string {
@@ -86,7 +86,8 @@ export function requestKey({ principal, action, resource, context }: Authorizati
 /** Recorded requests may be older than the amounts. */
 const NONE: Amounts = { tokens: 0, microUsd: 0, seconds: 0 };
 
-function amountsOf(context: Partial<AuthorizationContext>): Amounts[] {
+/** In the order of the context's own fields. */
+export function amountsOf(context: Partial<AuthorizationContext>): Amounts[] {
   const { spent, budget, stageSpent, stageBudget, sharedSpent, sharedBudget } = context;
   return [spent, budget, stageSpent, stageBudget, sharedSpent, sharedBudget].map((each) => each ?? NONE);
 }

@@ -4,12 +4,13 @@ import type { Logger } from 'pino';
 import type { Agent } from '../agent/agent.js';
 import type { Callbacks } from '../agent/callbacks.js';
 import type { AllowAllAuthorizer } from '../auth/allow-all.js';
+import type { AskedAuthorizer } from '../auth/asked.js';
 import type { CedarAuthorizer } from '../auth/cedar.js';
 import type { DecisionLog } from '../auth/decision-log.js';
 import type { EngineConfig } from '../config/load.js';
 import type { AgentApi } from '../core/api.js';
 import type { VaporaError } from '../core/errors.js';
-import type { Authorizer, Clock } from '../core/ports.js';
+import type { Clock } from '../core/ports.js';
 import type { WorkflowTemplate } from '../core/template.js';
 import type { WorkflowOrchestrator } from '../engine/orchestrator.js';
 import type { Metrics } from '../observe/metrics.js';
@@ -46,7 +47,7 @@ export interface Engine {
   /** Keeps what the policies say; null: nobody does. */
   readonly decisions: DecisionLog | null;
   /** The authorizer to ask on behalf of callers: what it says is counted, and kept where that is asked for. */
-  readonly asked: Authorizer;
+  readonly asked: AskedAuthorizer;
   /** Null unless asked for. */
   readonly metrics: Metrics | null;
   /** Agents may come and go while the engine runs. */

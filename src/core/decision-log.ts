@@ -7,7 +7,7 @@ export interface RecordedDecision {
   readonly at: number;
   readonly request: AuthorizationRequest;
   readonly decision: Decision;
-  /** How often the same was asked, and answered the same, shortly after one another. */
+  /** How often the same was asked, and answered the same, shortly after one another; or how many rows of a list were decided so. */
   readonly count: number;
 }
 

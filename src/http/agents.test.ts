@@ -1,6 +1,8 @@
 /** The protocol of agents, call by call. */
 import { describe, expect, it } from 'vitest';
 import { AllowAllAuthorizer } from '../auth/allow-all.js';
+import { AskedAuthorizer } from '../auth/asked.js';
+import { NO_OBSERVER } from '../observe/observers.js';
 import { until } from '../transport/attempt.suite.js';
 import { Guard } from './guard.js';
 import type { Identity } from './identity.js';
@@ -152,7 +154,7 @@ describe('a registration', () => {
   });
 
   it('is bound to the name and the roles of its token', () => {
-    const guard = new Guard(new AllowAllAuthorizer());
+    const guard = new Guard(new AskedAuthorizer(new AllowAllAuthorizer(), NO_OBSERVER, null));
     const agent: Identity = {
       expiresAt: null,
       by: 'token',

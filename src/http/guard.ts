@@ -1,20 +1,35 @@
 /** What a caller may do, where the engine itself is not asked: reading, and what concerns the whole engine. */
+import type { AskedAuthorizer } from '../auth/asked.js';
 import { denied } from '../core/decide.js';
 import { VaporaError } from '../core/errors.js';
 import type { Decision, WorkflowInstance } from '../core/instance.js';
-import type { AuthorizationRequest, Authorizer, InstanceSummary } from '../core/ports.js';
+import type { AuthorizationRequest, InstanceSummary } from '../core/ports.js';
 import { engineRequest, readRequest, registerRequest } from '../engine/requests.js';
 import type { Identity } from './identity.js';
 
-export class Guard {
-  readonly #authorizer: Authorizer;
+export interface RowGuard {
+  mayRead(instance: WorkflowInstance | InstanceSummary): boolean;
+  end(): void;
+}
 
-  constructor(authorizer: Authorizer) {
+export class Guard {
+  readonly #authorizer: AskedAuthorizer;
+
+  constructor(authorizer: AskedAuthorizer) {
     this.#authorizer = authorizer;
   }
 
   mayRead(identity: Identity, instance: WorkflowInstance | InstanceSummary): boolean {
     return this.#ask(identity, readRequest(identity.principal, instance)).effect === 'allow';
+  }
+
+  /** For the rows of one list: `end` once all are asked about. */
+  readRows({ principal }: Identity): RowGuard {
+    const rows = this.#authorizer.rows();
+    return {
+      mayRead: (instance) => rows.authorize(readRequest(principal, instance)).effect === 'allow',
+      end: () => rows.end(),
+    };
   }
 
   /** Throws `unauthorized`. */

@@ -5,6 +5,7 @@ import { defineAgent } from '../agent/agent.js';
 import { openEngine } from '../compose.js';
 import { parseConfig } from '../config/load.js';
 import type { WorkflowApi } from '../core/api.js';
+import type { RecordedDecision } from '../core/decision-log.js';
 import type { Clock } from '../core/ports.js';
 import { systemClock } from '../engine/clock.js';
 import { contextOf } from '../serve/context.js';
@@ -92,6 +93,8 @@ export interface HttpRig {
   readonly hub: EventHub;
   readonly tokens: Tokens;
   readonly authorizer: ServerContext['authorizer'];
+  /** All that were recorded, oldest first. */
+  decisions(): Promise<readonly RecordedDecision[]>;
   /** What Prometheus would get, asked past the server. */
   metrics(): Promise<string>;
   /** Really listens; answers the URL. */
@@ -148,6 +151,12 @@ export async function openHttpRig(options: RigOptions = {}): Promise<HttpRig> {
     hub,
     tokens: context.tokens,
     authorizer: context.authorizer,
+    decisions: async () => {
+      await context.decisions.flush();
+      const found: RecordedDecision[] = [];
+      for await (const some of context.decisions.book.decisions(0)) found.push(...some);
+      return found;
+    },
     metrics: async () => (await engine.metrics?.text()) ?? '',
     listen: () => app.listen({ host: '127.0.0.1', port: 0 }),
     streaming,

@@ -1,5 +1,5 @@
-/** Several observers as one, and what makes sure that a decision is seen. */
-import type { Authorizer, EngineObserver } from '../core/ports.js';
+/** Several observers as one. */
+import type { EngineObserver } from '../core/ports.js';
 
 /** Nobody looks on. */
 export const NO_OBSERVER: EngineObserver = {
@@ -27,23 +27,6 @@ export function combineObservers(observers: readonly EngineObserver[]): EngineOb
         if (found !== null) return found;
       }
       return null;
-    },
-  };
-}
-
-/** Answers as `authorizer` does, and tells the observer. */
-export function observedAuthorizer(authorizer: Authorizer, observer: EngineObserver): Authorizer {
-  return {
-    get isEnforcing() {
-      return authorizer.isEnforcing;
-    },
-    get policySet() {
-      return authorizer.policySet;
-    },
-    authorize(request) {
-      const decision = authorizer.authorize(request);
-      observer.decided(request, decision);
-      return decision;
     },
   };
 }

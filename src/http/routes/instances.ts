@@ -134,14 +134,16 @@ export async function readablePage(
   query: InstanceQuery,
 ): Promise<InstancePage> {
   const items: InstanceSummary[] = [];
+  const rows = guard.readRows(identity);
   let cursor = query.cursor;
   for (let asked = 0; ; ) {
     const limit = query.limit - items.length;
     const page = await api.list({ ...query, limit, ...(cursor === undefined ? {} : { cursor }) });
-    items.push(...page.items.filter((item) => guard.mayRead(identity, item)));
+    items.push(...page.items.filter((item) => rows.mayRead(item)));
     asked += page.items.length;
     const isShort = page.items.length < limit;
     if (isShort || page.next === null || items.length === query.limit || asked >= MAX_ASKED) {
+      rows.end();
       return { items, next: page.next };
     }
     cursor = page.next;

@@ -16,12 +16,14 @@ export function letterRoutes(app: App, { api, guard, summary }: ServerContext): 
     });
     const readable: z.output<typeof Letter>[] = [];
     const known = new Map<string, boolean>();
+    const rows = guard.readRows(identity);
     for (const letter of page.items) {
       const { workflow_id: id } = letter;
-      const mayRead = known.get(id) ?? guard.mayRead(identity, await summary(id));
+      const mayRead = known.get(id) ?? rows.mayRead(await summary(id));
       known.set(id, mayRead);
       if (mayRead) readable.push(toWire(letter) as z.output<typeof Letter>);
     }
+    rows.end();
     return { dead_letters: readable, next: page.next };
   });
   addRoute(app, retryDeadLetter, async ({ params, identity }) =>
