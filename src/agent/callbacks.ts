@@ -1,8 +1,9 @@
-/** Where agents that have been called answer later: each attempt has an address of its own, which is a secret. */
+/** Where agents that have been called answer later, and fetch content: each attempt has an address of its own, which is a secret. */
 import { randomBytes } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import { verifySigned } from '../auth/signature.js';
 import { VaporaError } from '../core/errors.js';
+import type { Digest } from '../core/names.js';
 import type { Progress, TaskOutcome } from '../core/ports.js';
 
 /** Ended attempts that are remembered, so that a repeated answer is answered as the first was. */
@@ -15,6 +16,8 @@ export interface Awaiting {
   /** What its agent signs with. */
   readonly secret: string;
   progress(progress: Progress | null): void;
+  /** Content that its task names; null: it names no such. */
+  content(digest: Digest): Promise<Uint8Array> | null;
   /** Resolves once it is on disk; false: it came too late. */
   end(outcome: TaskOutcome): Promise<boolean>;
 }
@@ -57,6 +60,15 @@ export class Callbacks {
     const awaiting = this.#awaiting.get(token);
     if (awaiting === undefined) throw over();
     awaiting.progress(progress);
+  }
+
+  /** Whoever has the address may, as long as the attempt lasts. Throws `lease_lost`, `artifact_unknown`. */
+  async content(token: string, digest: Digest): Promise<Uint8Array> {
+    const awaiting = this.#awaiting.get(token);
+    if (awaiting === undefined) throw over();
+    const content = awaiting.content(digest);
+    if (content !== null) return content;
+    throw new VaporaError('artifact_unknown', `the task names no content \`${digest.slice(0, 12)}\``);
   }
 
   /** Resolves once the outcome is on disk; the same again (by `digest`) is answered the same. Throws `lease_lost`. */

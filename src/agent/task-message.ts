@@ -48,10 +48,11 @@ export function artifactHead({ name, kind, stage, role, size, digest }: InputArt
   return { name, kind, stage, role, size, digest };
 }
 
-/** For agents elsewhere: small texts with their `content`, everything else to be asked for by its digest. */
+/** For agents elsewhere: small texts with their `content`, everything else with what `elsewhere` says of how to get it. */
 export async function remoteTaskMessage(
   order: TaskOrder,
   load: (ref: BlobRef) => Promise<Uint8Array>,
+  elsewhere: (ref: BlobRef) => object,
 ): Promise<Readonly<Record<string, unknown>>> {
   let room = MAX_TOTAL_CONTENT_BYTES;
   const heads = (artifacts: readonly InputArtifact[]) =>
@@ -59,7 +60,8 @@ export async function remoteTaskMessage(
       artifacts.map(async (artifact) => {
         const isSmall = artifact.size <= Math.min(MAX_CONTENT_BYTES, room);
         if (isSmall) room -= artifact.size;
-        return { ...artifactHead(artifact), ...(isSmall ? await textOf(artifact, load) : {}) };
+        const text = isSmall ? await textOf(artifact, load) : null;
+        return { ...artifactHead(artifact), ...(text === null ? elsewhere(artifact) : { content: text }) };
       }),
     );
   return taskMessage(order, {
@@ -69,11 +71,9 @@ export async function remoteTaskMessage(
   });
 }
 
-async function textOf(
-  ref: BlobRef,
-  load: (ref: BlobRef) => Promise<Uint8Array>,
-): Promise<{ content?: string }> {
-  if (ref.inline !== undefined) return { content: ref.inline };
+/** Null: it is no text. */
+async function textOf(ref: BlobRef, load: (ref: BlobRef) => Promise<Uint8Array>): Promise<string | null> {
+  if (ref.inline !== undefined) return ref.inline;
   const bytes = await load(ref);
-  return isUtf8(bytes) ? { content: Buffer.from(bytes).toString('utf8') } : {};
+  return isUtf8(bytes) ? Buffer.from(bytes).toString('utf8') : null;
 }

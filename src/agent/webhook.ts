@@ -2,6 +2,8 @@
 import { sign } from '../auth/signature.js';
 import type { WebhookAgentConfig } from '../config/agents.js';
 import { ERRORS, VaporaError } from '../core/errors.js';
+import type { BlobRef } from '../core/instance.js';
+import type { Digest } from '../core/names.js';
 import type { AgentInfo, Clock, Progress, TaskOrder, TaskOutcome } from '../core/ports.js';
 import { MAX_JSON_DEPTH, parseJsonInput } from '../engine/json-input.js';
 import type { AbortSource, AttemptVoice, Runner } from '../transport/runner.js';
@@ -61,7 +63,7 @@ class WebhookRunner implements Runner {
   }
 
   async run(order: TaskOrder, voice: AttemptVoice, abort: AbortSource): Promise<TaskOutcome> {
-    const later = new LaterAnswer(this.#secret, voice, abort.signal);
+    const later = new LaterAnswer(this.#secret, order, voice, abort.signal);
     const door = this.#options.callbacks.open(later);
     try {
       // an answer at the door counts, even where the call itself is not answered yet
@@ -93,7 +95,10 @@ class WebhookRunner implements Runner {
     signal: AbortSignal,
   ): Promise<Reply> {
     const { clock, outbound } = this.#options;
-    const message = await remoteTaskMessage(order, async (ref) => loadBlob(ref, voice));
+    const load = async (ref: BlobRef) => loadBlob(ref, voice);
+    const message = await remoteTaskMessage(order, load, ({ digest }) => ({
+      content_url: callback === null ? null : `${callback}/content/${digest}`,
+    }));
     const body = Buffer.from(JSON.stringify({ ...message, callback_url: callback }));
     const traced = order.traceparent === null ? {} : { traceparent: order.traceparent };
     return outbound.ask({
@@ -171,11 +176,13 @@ class LaterAnswer {
   readonly secret: string;
   readonly signal: AbortSignal;
   readonly outcome: Promise<TaskOutcome>;
+  readonly #order: TaskOrder;
   readonly #voice: AttemptVoice;
   settle: (outcome: TaskOutcome) => void = () => {};
 
-  constructor(secret: string, voice: AttemptVoice, signal: AbortSignal) {
+  constructor(secret: string, order: TaskOrder, voice: AttemptVoice, signal: AbortSignal) {
     this.secret = secret;
+    this.#order = order;
     this.#voice = voice;
     this.signal = signal;
     this.outcome = new Promise((resolve, reject) => {
@@ -189,6 +196,12 @@ class LaterAnswer {
   progress(progress: Progress | null): void {
     if (progress === null) this.#voice.heartbeat();
     else this.#voice.progress(progress);
+  }
+
+  content(digest: Digest): Promise<Uint8Array> | null {
+    const { artifacts, artifacts_to_undo } = this.#order;
+    const named = [...artifacts, ...artifacts_to_undo].find((artifact) => artifact.digest === digest);
+    return named === undefined ? null : this.#voice.blob(named);
   }
 
   end(outcome: TaskOutcome): Promise<boolean> {

@@ -49,7 +49,7 @@ async function agent(answer: (called: Called, number: number) => Reply | Promise
 
 async function engine(
   url: string,
-  { later = true, env = { HOOK_SECRET: SECRET } as NodeJS.ProcessEnv } = {},
+  { later = true, env = { HOOK_SECRET: SECRET } as NodeJS.ProcessEnv, more = '' } = {},
 ) {
   const port = await freePort();
   const text = `
@@ -63,7 +63,7 @@ networks = ["127.0.0.0/8"]
 ${later ? `public_url = "http://127.0.0.1:${port}"` : ''}
 [[workflows]]
 name = "w"
-stages = [{ name = "only", agents = ["far"], retry = { max_attempts = 2, initial_ms = 0 }, compensation_agents = ["far"] }]
+stages = [{ name = "only", agents = ["far"], retry = { max_attempts = 2, initial_ms = 0 }, compensation_agents = ["far"] }${more}]
 [[agents]]
 name = "hook"
 roles = ["far"]
@@ -181,6 +181,50 @@ describe('an agent that is called', () => {
     const { rest } = await engine(url, { env: {} });
     expect(await rest()).toMatchObject({ state: 'blocked', stages: [{ block: { code: 'role_unserved' } }] });
     expect(calls).toEqual([]);
+  });
+
+  it('fetches what does not come with the task, as long as its attempt lasts', async () => {
+    const large = 'x'.repeat(100_000);
+    const bytes = Buffer.from([0xff, 0, 1]).toString('base64');
+    const artifacts = [
+      { name: 'large', kind: 'code', content: large },
+      { name: 'bytes', kind: 'code', content_base64: bytes },
+      { name: 'small', kind: 'code', content: 'y' },
+    ];
+    const fetched: [number, string][] = [];
+    let urls: unknown[] = [];
+    const get = async (url: unknown): Promise<[number, string]> => {
+      const answer = await fetch(String(url));
+      return [answer.status, Buffer.from(await answer.arrayBuffer()).toString('base64')];
+    };
+    const { url, calls } = await agent(async ({ task }) => {
+      if (task.stage_name === 'only') return [200, { artifacts }];
+      urls = (task.artifacts as Json[]).map(({ content_url }) => content_url);
+      for (const each of urls.slice(0, 2)) fetched.push(await get(each));
+      const [status] = await get(String(urls[0]).replace(/[0-9a-f]{64}$/, '0'.repeat(64)));
+      return [200, { output: status }];
+    });
+    const { rest } = await engine(url, { more: ', { name = "next", agents = ["far"] }' });
+    expect(await rest()).toMatchObject({ state: 'completed', stages: [{}, { tasks: [{ output: 404 }] }] });
+    expect(fetched).toEqual([
+      [200, Buffer.from(large).toString('base64')],
+      [200, bytes],
+    ]);
+    const named = (calls[1]?.task.artifacts ?? []) as Json[];
+    expect(named.map((each) => 'content' in each)).toEqual([false, false, true]);
+    expect(named.map((each) => 'content_url' in each)).toEqual([true, true, false]);
+    // the attempt is over
+    expect((await get(urls[0]))[0]).toBe(409);
+  });
+
+  it('has nowhere to fetch from where nobody has said how to reach the server', async () => {
+    const artifacts = [{ name: 'large', kind: 'code', content: 'x'.repeat(100_000) }];
+    const { url, calls } = await agent(({ task }) =>
+      task.stage_name === 'only' ? [200, { artifacts }] : [422],
+    );
+    const { rest } = await engine(url, { later: false, more: ', { name = "next", agents = ["far"] }' });
+    expect((await rest()).error).toMatchObject({ code: 'task_failed' });
+    expect(calls[1]?.task.artifacts).toMatchObject([{ name: 'large', content_url: null }]);
   });
 
   it('can not answer later where nobody has said how to reach the server', async () => {

@@ -20,6 +20,9 @@ const ONE_SIDED: Readonly<Record<string, string>> = {
   purge: 'a server does it by itself',
 };
 
+/** Machines that do other things beside need their time. */
+const START_MS = 120_000;
+
 const MORE_WORKFLOWS = `
 [[workflows]]
 name = "nightly"
@@ -245,7 +248,7 @@ describe('what changes something', () => {
   const [local, remote] = [newSide(), newSide()];
   beforeAll(async () => {
     await remote.cli.serve();
-  }, 60_000);
+  }, START_MS);
   afterAll(() => {
     for (const side of [local, remote]) side.cli.close();
   });
@@ -273,7 +276,7 @@ describe('what only looks', () => {
     }
     child.kill('SIGTERM');
     await once(child, 'close');
-  }, 120_000);
+  }, 3 * START_MS);
   afterAll(() => cli.close());
 
   const said: Known['said'] = new Map();

@@ -29,6 +29,13 @@ it('`--server` needs no configuration, and says so where nobody answers', () => 
   expect(policies.json()[0]).toMatchObject({ policies: [{ id: 'all' }, { id: 'no-forbidden-stage' }, {}] });
 });
 
+it('doctor asks the server that holds the store', () => {
+  const ran = cli.run('doctor', '--json');
+  expect(ran.exit, ran.stdout).toBe(0);
+  const text = expect.stringContaining(`held by the server ${server.url}, which answers`);
+  expect(ran.json()[0]?.findings).toContainEqual({ subject: 'store', level: 'ok', text });
+});
+
 it('an interrupted command leaves the instance to the server', async () => {
   const child = cli.start('run', 'slow', '--id', 'slow-1', '--input', '{"ms": 60000}', '--json');
   let stdout = '';

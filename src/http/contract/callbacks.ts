@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { Secret } from './agents.js';
 import { API_PREFIX, endpoint } from './endpoint.js';
+import { Digest } from './shapes.js';
 
 const MAX_MESSAGE = 10_000;
 
@@ -32,4 +33,16 @@ export const answerCall = endpoint({
   access: 'open',
   params: z.object({ token: Secret }),
   answer: z.object({}),
+});
+
+export const contentOfCall = endpoint({
+  method: 'GET',
+  path: `${API_PREFIX}/callbacks/:token/content/:digest`,
+  id: 'contentOfCall',
+  tag: 'tasks',
+  summary: 'content of an artifact that came without it, for an agent that was called',
+  description: 'The address is a secret of the attempt, and ends with it.',
+  access: 'open',
+  params: z.object({ token: Secret, digest: Digest }),
+  answer: 'application/octet-stream',
 });

@@ -78,7 +78,8 @@ function goneSignal({ raw }: FastifyReply): AbortSignal {
 }
 
 async function taskOf({ lease, order, content }: Delivery, leaseMs: number) {
-  const message = await remoteTaskMessage(order, content);
+  // by the lease and the digest
+  const message = await remoteTaskMessage(order, content, () => ({}));
   const { type, task_id, workflow_id, stage_name, role, attempt, idempotency_key } = order;
   const ids = { type, task_id, workflow_id, stage_name, role, attempt, idempotency_key };
   return { lease, lease_seconds: leaseMs / 1_000, ...message, ...ids };

@@ -1,17 +1,23 @@
 import { clip, failedOutcome, ProtocolError } from '../../agent/outcome.js';
 import { resultOutcome } from '../../agent/webhook.js';
 import { VaporaError } from '../../core/errors.js';
+import { asDigest } from '../../core/names.js';
 import type { TaskOutcome } from '../../core/ports.js';
 import { sha256 } from '../../engine/digest.js';
 import { MAX_JSON_DEPTH, parseJsonInput } from '../../engine/json-input.js';
 import { attemptLimitsOf } from '../attempt-limits.js';
 import type { App, ServerContext } from '../context.js';
-import { answerCall, CallbackBody } from '../contract/callbacks.js';
+import { answerCall, CallbackBody, contentOfCall } from '../contract/callbacks.js';
 import { addRoute } from '../routing.js';
 
 export function callbackRoutes(app: App, context: ServerContext): void {
   const { callbacks, clock } = context;
   const limits = attemptLimitsOf(context);
+  addRoute(app, contentOfCall, async ({ params, reply }) => {
+    const bytes = await callbacks.content(params.token, asDigest(params.digest));
+    reply.header('cache-control', 'private, no-store');
+    return reply.type('application/octet-stream').send(Buffer.from(bytes));
+  });
   app.register(async (scope: App) => {
     // the signature covers the body byte by byte, so it must not be read as JSON first
     scope.removeAllContentTypeParsers();
