@@ -6,6 +6,7 @@ export default defineConfig({
     pool: 'forks',
     // some start a dozen programs, and machines that do other things beside need their time
     testTimeout: 90_000,
+    hookTimeout: 90_000,
     coverage: {
       provider: 'v8',
       include: ['src/core/**/*.ts'],

@@ -21,7 +21,7 @@ const ONE_SIDED: Readonly<Record<string, string>> = {
 };
 
 /** Machines that do other things beside need their time. */
-const START_MS = 120_000;
+const SEED_MS = 360_000;
 
 const MORE_WORKFLOWS = `
 [[workflows]]
@@ -248,7 +248,7 @@ describe('what changes something', () => {
   const [local, remote] = [newSide(), newSide()];
   beforeAll(async () => {
     await remote.cli.serve();
-  }, START_MS);
+  });
   afterAll(() => {
     for (const side of [local, remote]) side.cli.close();
   });
@@ -276,7 +276,7 @@ describe('what only looks', () => {
     }
     child.kill('SIGTERM');
     await once(child, 'close');
-  }, 3 * START_MS);
+  }, SEED_MS);
   afterAll(() => cli.close());
 
   const said: Known['said'] = new Map();
