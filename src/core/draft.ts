@@ -2,7 +2,7 @@
 import type { WorkflowEvent } from './events.js';
 import { evolve } from './evolve.js';
 import type { Moment } from './inputs.js';
-import { type StageState, stageOf, type WorkflowInstance } from './instance.js';
+import { type StageState, stageAt, type WorkflowInstance } from './instance.js';
 import { type StageTemplate, stageTemplateOf, type WorkflowTemplate } from './template.js';
 
 export class Draft {
@@ -32,7 +32,7 @@ export class Draft {
   }
 
   stage(name: string): StageState {
-    return stageOf(this.#state, name);
+    return stageAt(this.template, this.#state, name);
   }
 
   stageTemplate(name: string): StageTemplate {

@@ -31,7 +31,7 @@ export function effectsOf(template: WorkflowTemplate, instance: WorkflowInstance
   const isOpening = opensStages(instance);
   for (const stage of instance.stages) {
     const stageTemplate = stageTemplateOf(template, stage.name);
-    if (isOpening) addAuthorization(effects, instance, stage, stageTemplate);
+    if (isOpening) addAuthorization(effects, template, instance, stage, stageTemplate);
     if (stage.status === 'running') {
       addTasks(effects, stage, 'execute', stage.tasks, stageTemplate.maxParallel, now);
     }
@@ -60,7 +60,7 @@ export function asksFor(
   const stageTemplate = stageTemplateOf(template, stage.name);
   const open: Effect[] = [];
   if (question.type === 'authorize') {
-    if (opensStages(instance)) addAuthorization(open, instance, stage, stageTemplate);
+    if (opensStages(instance)) addAuthorization(open, template, instance, stage, stageTemplate);
     return open.some((effect) => effect.type === 'authorize' && effect.action === question.action);
   }
   const isForward = question.kind === 'execute';
@@ -77,12 +77,13 @@ function opensStages(instance: WorkflowInstance): boolean {
 
 function addAuthorization(
   effects: Effect[],
+  workflow: WorkflowTemplate,
   instance: WorkflowInstance,
   stage: StageState,
   template: StageTemplate,
 ): void {
   const action = missingPermit(stage, template);
-  if (action === null || stage.block !== null || !isReady(instance, stage, template)) return;
+  if (action === null || stage.block !== null || !isReady(workflow, instance, stage, template)) return;
   effects.push({ type: 'authorize', stage: stage.name, action });
 }
 

@@ -9,7 +9,7 @@ import {
   isTerminal,
   type StageAction,
   type StageState,
-  stageOf,
+  stageAt,
   type WorkflowInstance,
 } from './instance.js';
 import { irreversiblePassed } from './passed.js';
@@ -60,7 +60,7 @@ function stopOverspent(draft: Draft): StageState | undefined {
     if (!hasBudget(template, stageTemplate)) continue;
     const stage = draft.stage(name);
     const hasMore =
-      isReady(draft.state, stage, stageTemplate) ||
+      isReady(template, draft.state, stage, stageTemplate) ||
       (stage.status === 'running' && stage.tasks.some((task) => task.status === 'pending'));
     if (stage.block !== null || !hasMore) continue;
     if (stopIfOverspent(draft, name) && template.onBreach === 'compensate') return draft.stage(name);
@@ -97,7 +97,7 @@ function completeStages(draft: Draft): void {
 function openStages(draft: Draft): void {
   for (const template of draft.template.stages) {
     const stage = draft.stage(template.name);
-    if (stage.block !== null || !isReady(draft.state, stage, template)) continue;
+    if (stage.block !== null || !isReady(draft.template, draft.state, stage, template)) continue;
     if (needsApproval(draft, stage, template)) {
       const deadlineAt = template.approvalTimeoutMs === null ? null : draft.now + template.approvalTimeoutMs;
       const digest = approvalDigest(draft.template, draft.state, stage.name, draft.moment);
@@ -116,9 +116,14 @@ function needsApproval(draft: Draft, stage: StageState, template: StageTemplate)
 }
 
 /** Pending, and everything that it needs is completed. */
-export function isReady(instance: WorkflowInstance, stage: StageState, template: StageTemplate): boolean {
+export function isReady(
+  template: WorkflowTemplate,
+  instance: WorkflowInstance,
+  stage: StageState,
+  { needs }: StageTemplate,
+): boolean {
   if (stage.status !== 'pending') return false;
-  return template.needs.every((name) => stageOf(instance, name).status === 'completed');
+  return needs.every((name) => stageAt(template, instance, name).status === 'completed');
 }
 
 /** The first action that the authorizer must still allow before the stage may start; null: none. */
@@ -134,7 +139,11 @@ function settle(draft: Draft): void {
   const halted = state.stages.some((stage) => stage.status === 'failed');
   const isMoving = state.stages.some((stage) => {
     if (stage.status === 'running') return stage.block === null || stage.tasks.some(isInFlight);
-    return !halted && stage.block === null && isReady(state, stage, stageTemplateOf(template, stage.name));
+    return (
+      !halted &&
+      stage.block === null &&
+      isReady(template, state, stage, stageTemplateOf(template, stage.name))
+    );
   });
   if (isMoving) return resume(draft);
   const blocked = state.stages.find((stage) => stage.block !== null);

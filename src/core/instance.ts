@@ -5,6 +5,7 @@
 import type { Spent } from './budget.js';
 import { assert, type Failure } from './errors.js';
 import type { Digest, InstanceId } from './names.js';
+import { positionOf, type WorkflowTemplate } from './template.js';
 
 /**
  * Why each exists: `draft` created, not yet acting; `active` something is going on; `waiting_approval` only a person can move it;
@@ -255,6 +256,13 @@ export function findStage(instance: WorkflowInstance, name: string): StageState 
 export function stageOf(instance: WorkflowInstance, name: string): StageState {
   const stage = findStage(instance, name);
   assert(stage !== undefined, `the instance has a stage ${name}`);
+  return stage;
+}
+
+/** The same, without a search. */
+export function stageAt(template: WorkflowTemplate, instance: WorkflowInstance, name: string): StageState {
+  const stage = instance.stages[positionOf(template, name)];
+  assert(stage?.name === name, `the instance has a stage ${name} where its template has it`);
   return stage;
 }
 

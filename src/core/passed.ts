@@ -1,4 +1,4 @@
-import { stageOf, type WorkflowInstance } from './instance.js';
+import { stageAt, type WorkflowInstance } from './instance.js';
 import type { StageTemplate, WorkflowTemplate } from './template.js';
 
 /** The irreversible stages that have had a task dispatched: from then on their effect can't be ruled out. */
@@ -6,7 +6,9 @@ export function passedStages(template: WorkflowTemplate, instance: WorkflowInsta
   return template.stages.filter(
     (stage) =>
       stage.irreversible &&
-      stageOf(instance, stage.name).tasks.some((task) => task.attempt > 0 || task.status === 'completed'),
+      stageAt(template, instance, stage.name).tasks.some(
+        (task) => task.attempt > 0 || task.status === 'completed',
+      ),
   );
 }
 

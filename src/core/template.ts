@@ -79,9 +79,22 @@ export const DEFAULT_RETRY: RetryPolicy = {
 export const DEFAULT_COMPENSATION_RETRY: RetryPolicy = { ...DEFAULT_RETRY, maxAttempts: 5 };
 export const DEFAULT_COMPENSATION_TIMEOUT_MS = 300_000;
 
+/** Templates don't change, and a decision asks for every stage: a search each time would make long templates cubic. */
+const positions = new WeakMap<WorkflowTemplate, ReadonlyMap<string, number>>();
+
+/** Where the stage stands in the template, and its state in every instance; -1: nowhere. */
+export function positionOf(template: WorkflowTemplate, name: string): number {
+  let known = positions.get(template);
+  if (known === undefined) {
+    known = new Map(template.stages.map((stage, at) => [stage.name, at]));
+    positions.set(template, known);
+  }
+  return known.get(name) ?? -1;
+}
+
 /** The stage's template, where the caller knows that there is one. */
 export function stageTemplateOf(template: WorkflowTemplate, name: string): StageTemplate {
-  const stage = template.stages.find((candidate) => candidate.name === name);
+  const stage = template.stages[positionOf(template, name)];
   assert(stage !== undefined, `the template has a stage ${name}`);
   return stage;
 }
