@@ -54,12 +54,14 @@ function ageOf(text: string): number {
   });
 }
 
-/** The directory as it is read by an engine: what is wrong with a file is said here already. */
+/** The directory as an engine would load it: whatever is wrong with it is said here already, with places in the files as the user knows them. */
 async function filesOf(directory: string): Promise<readonly PolicyFile[]> {
-  const { readPolicyDirectory } = await import('../../auth/load.js');
-  const { policies, schemas, entities, problems } = await readPolicyDirectory(directory);
-  const [first] = problems;
-  if (first !== undefined) throw new VaporaError('policy_invalid', first.message, { problems });
+  const [{ readPolicyDirectory }, { CedarAuthorizer }] = await Promise.all([
+    import('../../auth/load.js'),
+    import('../../auth/cedar.js'),
+  ]);
+  (await CedarAuthorizer.loadFromDir(directory)).close();
+  const { policies, schemas, entities } = await readPolicyDirectory(directory);
   const files = entities === null ? [...policies, ...schemas] : [...policies, ...schemas, entities];
   return files.map(({ name, text }) => ({ name, text }));
 }
