@@ -73,4 +73,22 @@ describe('a list', () => {
     expect(ids).toEqual(['first']);
     expect([pages > 1, empty > 0]).toEqual([true, true]);
   });
+
+  it('of what one may see here and there has each of it once, in order, and no page too much', async () => {
+    // few at first, then many: more than the large step that follows on few has room for
+    for (let n = 0; n < 120; n += 1) await start(`own-${n}`, n % 3 === 0 ? 'bob' : 'ann');
+    for (let n = 0; n < 40; n += 1) await start(`other-${n}`, 'bob');
+    const all = (await list('bob', 'limit=1000')).ids.length;
+    expect(all).toBe(80);
+    const ids: string[] = [];
+    for (let cursor: string | null = ''; cursor !== null; ) {
+      const page = await list('ann', `limit=30${cursor === '' ? '' : `&cursor=${cursor}`}`);
+      expect(page.ids.length).toBeLessThanOrEqual(30);
+      ids.push(...page.ids);
+      cursor = page.next;
+    }
+    const { items } = await rig.api.list({ limit: 1_000 });
+    expect(ids).toEqual(items.filter(({ initiator }) => initiator === 'ann').map(({ id }) => id));
+    expect(ids).toHaveLength(80);
+  });
 });

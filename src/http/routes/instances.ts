@@ -133,13 +133,27 @@ export async function readablePage(
   identity: Identity,
   query: InstanceQuery,
 ): Promise<InstancePage> {
-  const items: InstanceSummary[] = [];
   const rows = guard.readRows(identity);
+  const known = new Map<string, boolean>();
+  const mayRead = (item: InstanceSummary): boolean => {
+    const may = known.get(item.id) ?? rows.mayRead(item);
+    known.set(item.id, may);
+    return may;
+  };
+  const items: InstanceSummary[] = [];
   let cursor = query.cursor;
   for (let asked = 0; ; ) {
-    const limit = query.limit - items.length;
-    const page = await api.list({ ...query, limit, ...(cursor === undefined ? {} : { cursor }) });
-    items.push(...page.items.filter((item) => rows.mayRead(item)));
+    const wanted = query.limit - items.length;
+    const list = (limit: number) =>
+      api.list({ ...query, limit, ...(cursor === undefined ? {} : { cursor }) });
+    // who has seen little so far goes on in one large step: many small ones would cost far more
+    let limit = asked === 0 ? wanted : Math.max(wanted, MAX_ASKED - asked);
+    let page = await list(limit);
+    if (page.items.filter(mayRead).length > wanted) {
+      limit = wanted;
+      page = await list(limit);
+    }
+    items.push(...page.items.filter(mayRead));
     asked += page.items.length;
     const isShort = page.items.length < limit;
     if (isShort || page.next === null || items.length === query.limit || asked >= MAX_ASKED) {
