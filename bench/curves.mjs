@@ -46,17 +46,17 @@ async function measureAll() {
   if (unknown !== undefined) stop(`no curve \`${unknown}\`: ${NAMES.join(', ')}`);
   mkdirSync(options.out, { recursive: true });
   const file = join(options.out, 'curves.json');
-  const measured = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')).curves : {};
+  let curves = {};
   for (const name of wanted) {
     process.stderr.write(`${name} …\n`);
-    measured[name] = await measureOne(name);
-    writeFileSync(join(options.out, `${name}.svg`), `${plot(measured[name])}\n`);
+    const measured = await measureOne(name);
+    writeFileSync(join(options.out, `${name}.svg`), `${plot(measured)}\n`);
+    const known = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')).curves : {};
+    const all = { ...known, [name]: measured };
+    curves = Object.fromEntries(NAMES.filter((each) => each in all).map((each) => [each, all[each]]));
+    writeFileSync(file, `${JSON.stringify({ curves }, null, 2)}\n`);
+    writeFileSync(join(options.out, 'README.md'), page(curves));
   }
-  const curves = Object.fromEntries(
-    NAMES.filter((name) => name in measured).map((name) => [name, measured[name]]),
-  );
-  writeFileSync(file, `${JSON.stringify({ curves }, null, 2)}\n`);
-  writeFileSync(join(options.out, 'README.md'), page(curves));
   for (const [name, { series }] of Object.entries(curves)) {
     for (const { name: what, exponent, steepest } of series) {
       const verdict = steepest > 1 + TOLERANCE ? '  WORSE THAN LINEAR' : '';

@@ -3,12 +3,12 @@
 const NONE = { tokens: 0, microUsd: 0, seconds: 0 };
 const UNLIMITED = { tokens: -1, microUsd: -1, seconds: -1 };
 
-/** It is another question where `context` says something else that the policies look at. */
-export function executeStage(context) {
+/** Of another `workflow` it is another question; with another `context` where the policies look at what it says. */
+export function executeStage(context, workflow = 'deploy') {
   return {
     principal: { type: 'Orchestrator', id: 'vapora-orchestrator', groups: [] },
     action: 'execute-stage',
-    resource: { type: 'Stage', id: 'deploy', workflow: 'deploy' },
+    resource: { type: 'Stage', id: 'deploy', workflow },
     context: {
       initiator: { user: 'ann', groups: ['developers'] },
       instance: 'instance-0',

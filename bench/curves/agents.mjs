@@ -8,9 +8,10 @@ export const curve = {
   x: 'agents registered',
   series: {
     instance: 'an instance of three tasks, any agent may take them, written out',
-    register: 'registering all agents',
+    register: 'letting all of them in, one after the other',
   },
-  dominant: 'Commits, until the choice of the best agent among all that could take a task outweighs them.',
+  dominant:
+    'Commits, until the choice of the best agent among all that could take a task outweighs them. An arrival makes the whole registry anew, so that letting in many one after the other grows with their square.',
   sizes: [10, 100, 300, 1_000, 3_000, 10_000],
   quick: [2, 8],
 };

@@ -11,7 +11,7 @@ export const curve = {
     audit: 'verifying its history',
   },
   dominant:
-    'An event costs its commit, whatever came before it; loading what has ended reads its history, and verifying hashes every entry of it.',
+    'An event costs its commit, whatever came before it; loading reads the state, which keeps nothing of earlier attempts; verifying hashes every entry of the history.',
   sizes: [100, 300, 1_000, 3_000, 10_000],
   quick: [20, 60],
 };

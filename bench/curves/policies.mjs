@@ -30,8 +30,7 @@ export async function* measure(sizes, effort) {
     const authorizer = CedarAuthorizer.fromFiles('policies', files);
     const questions = Math.max(5, Math.ceil((2_000 / size) * effort));
     const ask = (prefix) => () => {
-      for (let at = 0; at < questions; at += 1)
-        authorizer.authorize(executeStage({ labels: { team: `${prefix}-${at}` } }));
+      for (let at = 0; at < questions; at += 1) authorizer.authorize(executeStage({}, `${prefix}-${at}`));
     };
     await ask('warm')();
     const decision = await costOf(5, questions, (at) => ask(`i${at}`)());

@@ -11,7 +11,7 @@ export const curve = {
     config: 'reading and checking the template',
   },
   dominant:
-    'Each stage is one task, of two commits: cost follows the number of commits, and within a commit that of its events, not that of the stages.',
+    'A commit for each stage, with the decision that led to it; each decision looks over all stages, which begins to show from about 100 on.',
   sizes: [2, 5, 10, 20, 50, 100, 200],
   quick: [1, 3],
 };
