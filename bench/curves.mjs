@@ -78,7 +78,7 @@ async function measureOne(name) {
     .split('\n')
     .map((line) => JSON.parse(line));
   const series = Object.entries(curve.series).map(([key, what]) => {
-    const points = rows.map((row) => [row.x, Math.round(row[key] * 10) / 10]);
+    const points = rows.map((row) => ({ x: row.x, y: Math.round(row[key] * 10) / 10 }));
     return { name: what, exponent: exponentOf(points), steepest: steepestEnd(points), points };
   });
   const { x, dominant } = curve;

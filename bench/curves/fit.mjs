@@ -2,7 +2,7 @@
 
 /** Exponent of the power of x that fits y best: the slope of the line through the logarithms. 0: flat, 1: linear, 2: quadratic. */
 export function exponentOf(points) {
-  const logs = points.map(([x, y]) => [Math.log(x), Math.log(y)]);
+  const logs = points.map(({ x, y }) => [Math.log(x), Math.log(y)]);
   const mean = (at) => logs.reduce((sum, point) => sum + point[at], 0) / logs.length;
   const [meanX, meanY] = [mean(0), mean(1)];
   const spread = logs.reduce((sum, [x]) => sum + (x - meanX) ** 2, 0);

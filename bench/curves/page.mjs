@@ -12,13 +12,13 @@ ${parts.join('\n')}`;
 }
 
 function section(name, { title, at, machine, note, dominant, series }) {
-  const sizes = series[0].points.map(([x]) => x.toLocaleString('en'));
+  const sizes = series[0].points.map(({ x }) => x.toLocaleString('en'));
   const head = ['what', 'power', 'at its steepest', ...sizes];
   const rows = series.map((one) => [
     one.name,
     one.exponent.toFixed(2),
     one.steepest.toFixed(2),
-    ...one.points.map(([, y]) => Math.round(y).toLocaleString('en')),
+    ...one.points.map(({ y }) => Math.round(y).toLocaleString('en')),
   ]);
   const align = ['---', ...head.slice(1).map(() => '--:')];
   const table = [head, align, ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');

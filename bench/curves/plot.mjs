@@ -4,8 +4,8 @@ import { init } from 'echarts';
 /** The same figures give the same text. */
 export function plot({ title, x, machine, series }) {
   const chart = init(null, null, { renderer: 'svg', ssr: true, width: 760, height: 420 });
-  const [least, most] = boundsOf(series.flatMap(({ points }) => points.map(([, y]) => y)));
-  const sizes = series[0].points.map(([size]) => size);
+  const [least, most] = boundsOf(series.flatMap(({ points }) => points.map(({ y }) => y)));
+  const sizes = series[0].points.map((point) => point.x);
   chart.setOption({
     animation: false,
     backgroundColor: '#ffffff',
@@ -17,7 +17,7 @@ export function plot({ title, x, machine, series }) {
     series: series.map(({ name, exponent, points }) => ({
       type: 'line',
       name: `${name}: grows with the power ${exponent.toFixed(2)}`,
-      data: points,
+      data: points.map((point) => [point.x, point.y]),
       symbolSize: 6,
     })),
   });

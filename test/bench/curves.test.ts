@@ -29,7 +29,7 @@ it('measures every cost curve, and draws it', async () => {
     const svg = await readFile(join(out, `${name}.svg`), 'utf8');
     for (const { name: what, exponent, points } of series) {
       expect(points).toHaveLength(2);
-      for (const [x, y] of points) expect([name, what, x > 0, y > 0]).toEqual([name, what, true, true]);
+      for (const { x, y } of points) expect([name, what, x > 0, y > 0]).toEqual([name, what, true, true]);
       expect(Number.isFinite(exponent)).toBe(true);
       expect(svg).toContain(what);
       expect(stdout).toContain(`${name}: ${what}: `);
@@ -39,9 +39,9 @@ it('measures every cost curve, and draws it', async () => {
 
 it('fits powers, and notices a steep end behind a flat beginning', async () => {
   const { exponentOf, steepestEnd } = await import(join(ROOT, 'bench/curves/fit.mjs'));
-  const of = (power: number) => [1, 10, 100, 1_000].map((x) => [x, 7 * x ** power]);
+  const of = (power: number) => [1, 10, 100, 1_000].map((x) => ({ x, y: 7 * x ** power }));
   for (const power of [0, 1, 2]) expect(exponentOf(of(power))).toBeCloseTo(power);
-  const hidden = [1, 10, 100, 1_000, 10_000].map((x) => [x, 1_000_000 + x ** 2]);
+  const hidden = [1, 10, 100, 1_000, 10_000].map((x) => ({ x, y: 1_000_000 + x ** 2 }));
   expect(exponentOf(hidden)).toBeLessThan(1);
   expect(steepestEnd(hidden)).toBeGreaterThan(0.9);
 });
