@@ -11,9 +11,9 @@ export function plot({ title, x, machine, series }) {
     backgroundColor: '#ffffff',
     title: { text: title, subtext: machine, left: 12, top: 8 },
     legend: { bottom: 8, left: 12, orient: 'vertical' },
-    grid: { left: 72, right: 90, top: 66, bottom: 52 + 22 * series.length },
+    grid: { left: 108, right: 90, top: 66, bottom: 52 + 22 * series.length },
     xAxis: { type: 'log', name: x, nameLocation: 'middle', nameGap: 26, min: sizes[0], max: sizes.at(-1) },
-    yAxis: { type: 'log', name: 'CPU µs', min: least, max: most },
+    yAxis: { type: 'log', name: 'CPU µs', nameLocation: 'middle', nameGap: 82, min: least, max: most },
     series: series.map(({ name, exponent, points }) => ({
       type: 'line',
       name: `${name}: grows with the power ${exponent.toFixed(2)}`,
