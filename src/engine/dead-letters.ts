@@ -2,6 +2,7 @@
 import type { DeadLetter, LetterQuery } from '../core/api.js';
 import { VaporaError } from '../core/errors.js';
 import { deadLettersOf, type StageState, type WorkflowInstance } from '../core/instance.js';
+import { cursorOf, invalidCursor, readCursor } from '../store/listing.js';
 
 /** Where a page of letters goes on. */
 export interface LetterCursor {
@@ -11,36 +12,20 @@ export interface LetterCursor {
   readonly last: { readonly id: string; readonly stage: string } | null;
 }
 
+/** It has a cursor of the list of instances in it. */
 const MAX_CURSOR_CHARACTERS = 4_000;
 
 export function encodeLetterCursor({ instances, last }: LetterCursor): string {
-  return Buffer.from(JSON.stringify([instances, last?.id ?? null, last?.stage ?? null])).toString(
-    'base64url',
-  );
+  return cursorOf([instances, last?.id ?? null, last?.stage ?? null]);
 }
 
 /** Throws `input_invalid` for a cursor that no page has answered. */
 export function letterCursorOf({ cursor }: Pick<LetterQuery, 'cursor'>): LetterCursor {
   if (cursor === undefined) return { instances: null, last: null };
-  const invalid = new VaporaError(
-    'input_invalid',
-    'the cursor is not one that a list of dead letters has answered',
-    {
-      hint: 'leave the cursor out to begin with the first page',
-    },
-  );
-  if (cursor.length > MAX_CURSOR_CHARACTERS) throw invalid;
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(Buffer.from(cursor, 'base64url').toString());
-  } catch {
-    throw invalid;
-  }
-  if (!Array.isArray(parsed) || parsed.length !== 3) throw invalid;
-  const [instances, id, stage]: unknown[] = parsed;
-  if (instances !== null && typeof instances !== 'string') throw invalid;
+  const [instances, id, stage] = readCursor(cursor, 3, MAX_CURSOR_CHARACTERS);
+  if (instances !== null && typeof instances !== 'string') throw invalidCursor();
   if (id === null && stage === null) return { instances, last: null };
-  if (typeof id !== 'string' || typeof stage !== 'string') throw invalid;
+  if (typeof id !== 'string' || typeof stage !== 'string') throw invalidCursor();
   return { instances, last: { id, stage } };
 }
 

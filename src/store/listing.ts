@@ -92,28 +92,38 @@ export function checkLimit(query: Pick<InstanceQuery, 'limit'>): void {
 }
 
 /** Null: the page begins with the newest. Throws `input_invalid` for a cursor that no list has answered. */
-export function positionOf(query: InstanceQuery): Position | null {
-  return query.cursor === undefined ? null : decodeCursor(query.cursor);
+export function positionOf({ cursor }: InstanceQuery): Position | null {
+  if (cursor === undefined) return null;
+  const [createdAt, id] = readCursor(cursor, 2, MAX_CURSOR_CHARACTERS);
+  if (!Number.isSafeInteger(createdAt) || typeof id !== 'string') throw invalidCursor();
+  return { createdAt: Number(createdAt), id };
 }
 
 /** Of a page that ended there. */
-export function cursorAt(position: Position): string {
-  return Buffer.from(JSON.stringify([position.createdAt, position.id])).toString('base64url');
+export function cursorAt({ createdAt, id }: Position): string {
+  return cursorOf([createdAt, id]);
 }
 
-function decodeCursor(cursor: string): Position {
-  const invalid = new VaporaError('input_invalid', 'the cursor is not one that a list has answered', {
-    hint: 'leave the cursor out to begin with the first page',
-  });
-  if (cursor.length > MAX_CURSOR_CHARACTERS) throw invalid;
+/** Opaque to whoever is given it. */
+export function cursorOf(parts: readonly unknown[]): string {
+  return Buffer.from(JSON.stringify(parts)).toString('base64url');
+}
+
+/** As many parts as it was made of, of whatever kind. Throws `input_invalid` for what {@link cursorOf} has not made of so many. */
+export function readCursor(cursor: string, count: number, maxCharacters: number): readonly unknown[] {
+  if (cursor.length > maxCharacters) throw invalidCursor();
   let parsed: unknown;
   try {
     parsed = JSON.parse(Buffer.from(cursor, 'base64url').toString());
   } catch {
-    throw invalid;
+    throw invalidCursor();
   }
-  if (!Array.isArray(parsed) || parsed.length !== 2) throw invalid;
-  const [createdAt, id]: unknown[] = parsed;
-  if (!Number.isSafeInteger(createdAt) || typeof id !== 'string') throw invalid;
-  return { createdAt: Number(createdAt), id };
+  if (!Array.isArray(parsed) || parsed.length !== count) throw invalidCursor();
+  return parsed;
+}
+
+export function invalidCursor(): VaporaError {
+  return new VaporaError('input_invalid', 'the cursor is not one that such a list has answered', {
+    hint: 'leave the cursor out to begin with the first page',
+  });
 }

@@ -1,9 +1,10 @@
 /** `vapora dead-letters`: compensations that ran out of attempts and wait for an operator. */
 import { quoted } from '../../config/text.js';
-import type { DeadLetter, LetterPage, LetterQuery, WorkflowApi } from '../../core/api.js';
+import type { DeadLetter, LetterQuery, WorkflowApi } from '../../core/api.js';
 import { VaporaError } from '../../core/errors.js';
 import { findStage } from '../../core/instance.js';
 import { wishAndDrive } from '../drive.js';
+import { fullPage } from '../full-page.js';
 import { parseCount, requireText } from '../input.js';
 import { letterJson, resultJson } from '../json.js';
 import { guess } from '../nearest.js';
@@ -21,8 +22,6 @@ export interface ListLettersOptions {
 }
 
 const MAX_LIMIT = 1_000;
-/** Pages asked for at most, where there is little to read in each. */
-const MAX_PAGES = 200;
 /** Names that a guess is made from. */
 const MAX_CANDIDATES = 200;
 
@@ -35,7 +34,7 @@ export async function listLetters(shell: Shell, options: ListLettersOptions): Pr
     ...(cursor === undefined ? {} : { cursor }),
   };
   return readEngine(shell, async ({ api, catalog }) => {
-    const { items, next } = await fullPage(api, query);
+    const { items, next } = await fullPage(query, (asked) => api.deadLetters(asked));
     if (items.length === 0 && workflow !== undefined && !(await catalog.workflows()).has(workflow)) {
       throw new VaporaError('workflow_unknown', `there is no workflow ${quoted(workflow)}`);
     }
@@ -44,20 +43,6 @@ export async function listLetters(shell: Shell, options: ListLettersOptions): Pr
     if (next !== null) shell.say('', `more: --cursor ${clean(next)}`);
     return 0;
   });
-}
-
-async function fullPage(api: WorkflowApi, query: LetterQuery): Promise<LetterPage> {
-  const items: DeadLetter[] = [];
-  let { cursor } = query;
-  for (let pages = 1; ; pages += 1) {
-    const limit = query.limit - items.length;
-    const page = await api.deadLetters({ ...query, limit, ...(cursor === undefined ? {} : { cursor }) });
-    items.push(...page.items);
-    if (page.next === null || items.length === query.limit || pages === MAX_PAGES) {
-      return { items, next: page.next };
-    }
-    cursor = page.next;
-  }
 }
 
 function letterLines(letters: readonly DeadLetter[], { colors }: Shell): string[] {

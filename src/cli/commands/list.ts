@@ -1,8 +1,8 @@
 /** `vapora list`: instances, the latest first. */
 import { quoted } from '../../config/text.js';
-import type { WorkflowApi } from '../../core/api.js';
 import { VaporaError } from '../../core/errors.js';
-import type { InstancePage, InstanceQuery, InstanceSummary } from '../../core/ports.js';
+import type { InstanceQuery, InstanceSummary } from '../../core/ports.js';
+import { fullPage } from '../full-page.js';
 import { parseCount, parseLabels, parseMoment, parseState } from '../input.js';
 import { summaryJson } from '../json.js';
 import { INSTANCE_LOOKS, toned } from '../palette.js';
@@ -24,8 +24,6 @@ export interface ListOptions {
 
 const MAX_LIMIT = 1_000;
 const MAX_LABELS_SHOWN = 40;
-/** Pages asked for at most, where filters find little in each. */
-const MAX_PAGES = 200;
 
 export async function list(shell: Shell, options: ListOptions): Promise<number> {
   parseLabels(options.label);
@@ -40,7 +38,7 @@ export async function list(shell: Shell, options: ListOptions): Promise<number> 
     ...(options.cursor === undefined ? {} : { cursor: options.cursor }),
   };
   return readEngine(shell, async ({ api, catalog }) => {
-    const page = await fullPage(api, query);
+    const page = await fullPage(query, (asked) => api.list(asked));
     const { workflow } = options;
     // instances may be older than the configuration, so an unknown name is an error only where it finds nothing
     if (page.items.length === 0 && workflow !== undefined && !(await catalog.workflows()).has(workflow)) {
@@ -59,20 +57,6 @@ export async function list(shell: Shell, options: ListOptions): Promise<number> 
     if (page.next !== null) shell.say('', `more: --cursor ${clean(page.next)}`);
     return 0;
   });
-}
-
-async function fullPage(api: WorkflowApi, query: InstanceQuery): Promise<InstancePage> {
-  const items: InstanceSummary[] = [];
-  let { cursor } = query;
-  for (let pages = 1; ; pages += 1) {
-    const limit = query.limit - items.length;
-    const page = await api.list({ ...query, limit, ...(cursor === undefined ? {} : { cursor }) });
-    items.push(...page.items);
-    if (page.next === null || items.length === query.limit || pages === MAX_PAGES) {
-      return { items, next: page.next };
-    }
-    cursor = page.next;
-  }
 }
 
 const HEAD = ['ID', 'WORKFLOW', 'STATE', 'STARTED', 'TOOK', 'BY', 'LABELS'];
